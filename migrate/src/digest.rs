@@ -1,0 +1,74 @@
+//! A digest of all content, the same on two stores that hold the same, whatever their engines.
+
+use std::collections::BTreeMap;
+
+use osis_core::backend::Scope;
+use osis_core::output::Whole;
+use osis_core::store::Principal;
+use osis_core::{Error, Id, Result, Store};
+use sha2::{Digest as _, Sha256};
+
+use crate::{PAGE, Progress};
+
+/// The content of one type: how many objects, and a digest that does not depend on their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TypeDigest {
+    /// How many objects there are.
+    pub count: u64,
+    /// Lower-case hex of 256 bits.
+    pub digest: String,
+}
+
+/// The digest of each type of a store, by name, as of one moment.
+///
+/// # Errors
+/// Those of the engine.
+pub async fn digest(
+    store: &Store,
+    who: &Principal,
+    progress: Progress<'_>,
+) -> Result<BTreeMap<String, TypeDigest>> {
+    let mut reader = store.read(who, Scope::Consistent, None).await?;
+    let mut digests = BTreeMap::new();
+    for ty in &store.schema().types {
+        let mut sum = Sum::default();
+        let mut count = 0;
+        let mut after: Option<Id> = None;
+        loop {
+            let rows = reader.walk(ty.id, after.as_ref(), PAGE).await?;
+            for row in &rows {
+                let text = serde_json::to_vec(&Whole { ty, row, secrets: true })
+                    .map_err(|e| Error::internal(format!("cannot write {} {}", ty.name, row.id), e))?;
+                sum.add(&text);
+            }
+            count += rows.len() as u64;
+            progress(rows.len() as u64);
+            match rows.last() {
+                Some(row) if rows.len() == PAGE => after = Some(row.id.clone()),
+                _ => break,
+            }
+        }
+        digests.insert(ty.name.clone(), TypeDigest { count, digest: sum.hex() });
+    }
+    Ok(digests)
+}
+
+/// The sum modulo 2^256 of the SHA-256 of each object. Unlike exclusive or, it does not lose an
+/// object that is there twice.
+#[derive(Default)]
+struct Sum([u8; 32]);
+
+impl Sum {
+    fn add(&mut self, object: &[u8]) {
+        let mut carry = false;
+        for (own, other) in self.0.iter_mut().rev().zip(Sha256::digest(object).iter().rev()) {
+            let (sum, over) = own.overflowing_add(*other);
+            let (sum, over_by_carry) = sum.overflowing_add(u8::from(carry));
+            (*own, carry) = (sum, over || over_by_carry);
+        }
+    }
+
+    fn hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

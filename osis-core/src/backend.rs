@@ -1,0 +1,233 @@
+//! What an engine owes: the two traits that every backend implements, and nothing else.
+//!
+//! An engine holds rows, finds them again and commits effects. It has no rules: those are in
+//! [`crate::resolve`], which it calls within its own transaction. It knows no caller, no wire
+//! format and no name of a type. The traits are made for engines in this process, on a volume that
+//! several hosts share, and across a network: reads come in snapshots whose every call may wait,
+//! many lookups go in one call, and a write may be resolved again after a lost race.
+//!
+//! Callers use [`crate::Store`], which is wide; this is narrow.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+
+use crate::batch::{Batch, Commit};
+use crate::error::Result;
+use crate::object::{Id, Row};
+use crate::query::aggregate::{Aggregate, Group};
+use crate::query::{Filter, Sort};
+use crate::schema::{KeyId, Schema, TypeId};
+use crate::text::Query;
+use crate::time::Time;
+use crate::value::Value;
+
+/// An engine that holds objects.
+///
+/// # Guarantees that every engine owes
+///
+/// - **Atomic**: a batch is in the store whole or not at all, whatever is killed when.
+/// - **Durable**: when [`Self::apply`] answers, what it answers is on disk.
+/// - **Serial**: batches take effect one after another, also those of other processes; `seq` rises
+///   with each that changes something, and its order is the order of their effects.
+/// - **Current**: a snapshot holds every commit that was answered, by any process, before it was
+///   taken.
+/// - **Isolated**: all calls on one snapshot of scope [`Scope::Consistent`] see the same commits.
+#[async_trait]
+pub trait Backend: fmt::Debug + Send + Sync + 'static {
+    /// What kind of store it is: `file`, `sqlite`, `postgres`, `memory`.
+    fn kind(&self) -> &'static str;
+
+    /// The schema in force.
+    fn schema(&self) -> &Arc<Schema>;
+
+    /// Carries batches out in their order, each for itself all or none.
+    ///
+    /// The answers stand in the order of the batches. Many callers' batches may share one sync.
+    /// An engine calls [`crate::resolve::resolve`] for each within its transaction and writes the
+    /// effects it gets; after a lost race it does so again.
+    ///
+    /// # Errors
+    /// What `resolve` says; `Unavailable` for a batch past its deadline, `StorageFull`; in each
+    /// case nothing of that batch is kept.
+    async fn apply(&self, batches: Vec<Batch>) -> Vec<Result<Commit>>;
+
+    /// Opens a view of the store to read from.
+    ///
+    /// # Errors
+    /// `Unavailable` if none can be had before the deadline.
+    async fn snapshot(&self, scope: Scope, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>>;
+
+    /// Tells when there may be something new: the seq of the last commit seen, by this process or
+    /// another. A wake-up only: whoever needs certainty reads a snapshot.
+    fn commits(&self) -> watch::Receiver<u64>;
+
+    /// Finishes what is under way and lets go of files, threads and connections.
+    ///
+    /// # Errors
+    /// If the engine could not close cleanly; nothing acknowledged is lost by that.
+    async fn close(&self) -> Result<()>;
+}
+
+/// How much of a snapshot's promise a caller needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// One call: an engine may answer it without opening a transaction.
+    Single,
+    /// Several calls that see the same commits.
+    Consistent,
+}
+
+/// A view of the store: every call stops with `Unavailable` when its deadline is over.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// The objects with these ids, in their order; `None` where there is none.
+    async fn get(&mut self, type_id: TypeId, ids: &[Id]) -> Result<Vec<Option<Row>>>;
+
+    /// The objects with these values of a key (in the form that [`crate::schema::Key::normalise`]
+    /// makes), in their order.
+    async fn get_by_key(
+        &mut self,
+        type_id: TypeId,
+        key: KeyId,
+        values: &[Vec<Value>],
+    ) -> Result<Vec<Option<Row>>>;
+
+    /// The first objects that a filter means, in an order.
+    async fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>>;
+
+    /// For each of some ids, the first objects whose ref field holds it: what relations expand to.
+    async fn related(&mut self, related: &Related, ids: &[Id]) -> Result<Vec<Vec<Row>>>;
+
+    /// How many objects a filter means.
+    async fn count(&mut self, type_id: TypeId, filter: &Filter) -> Result<u64>;
+
+    /// The groups of an aggregate, in no order, as [`crate::query::aggregate::Groups`] makes them.
+    async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>>;
+
+    /// The objects whose text a query means.
+    async fn search(&mut self, search: &Search) -> Result<Found>;
+
+    /// Records of the change feed after a seq, those of one commit never split.
+    ///
+    /// # Errors
+    /// `Gone` below the oldest seq that is good, and above the store's.
+    async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed>;
+
+    /// The seq of the last commit in this snapshot.
+    async fn seq(&mut self) -> Result<u64>;
+}
+
+/// A page of a type's objects.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scan {
+    /// Of which type.
+    pub type_id: TypeId,
+    /// Which objects.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// Only those behind this position of the order.
+    pub after: Option<Vec<Value>>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// The objects that refer to given ones.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Related {
+    /// The type that refers.
+    pub type_id: TypeId,
+    /// Its ref field.
+    pub via: usize,
+    /// Which of them.
+    pub filter: Filter,
+    /// In which order.
+    pub sort: Sort,
+    /// How many at most for each id.
+    pub limit: usize,
+}
+
+/// A page of what a search finds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Search {
+    /// Of which type.
+    pub type_id: TypeId,
+    /// What is looked for.
+    pub query: Query,
+    /// Among which objects.
+    pub filter: Filter,
+    /// In which order; by falling relevance, then id, if absent.
+    pub sort: Option<Sort>,
+    /// Only those behind this position: of the sort, or score and id.
+    pub after: Option<Vec<Value>>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Found {
+    /// The page, each with its score: greater is more relevant.
+    pub hits: Vec<(f64, Row)>,
+    /// How many objects match altogether.
+    pub total: u64,
+}
+
+/// A page of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Feed {
+    /// The records, in the order in which they happened.
+    pub changes: Vec<Change>,
+    /// From where to go on.
+    pub next: u64,
+    /// The lowest seq from which one may read on.
+    pub oldest: u64,
+}
+
+/// A record of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The commit.
+    pub seq: u64,
+    /// The object's type.
+    pub type_id: TypeId,
+    /// The object.
+    pub id: Id,
+    /// Its revision then; of a deleted one, the last it had.
+    pub rev: i64,
+    /// What was done.
+    pub op: ChangeOp,
+    /// When.
+    pub at: Time,
+}
+
+/// What was done to an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOp {
+    /// It was made.
+    New,
+    /// It was changed.
+    Set,
+    /// It was deleted.
+    Delete,
+}
+
+impl ChangeOp {
+    /// Its name on the wire and in stores.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Set => "set",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The operation of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::New, Self::Set, Self::Delete].into_iter().find(|op| op.name() == name)
+    }
+}

@@ -1,0 +1,11 @@
+//! What is read: filters, sorts, pages, aggregates. Values with their parsers; no engine here.
+
+pub mod aggregate;
+pub mod cursor;
+pub mod filter;
+pub mod sort;
+
+pub use aggregate::{Aggregate, Bucket, Unit};
+pub use cursor::Cursor;
+pub use filter::{Filter, Test};
+pub use sort::Sort;

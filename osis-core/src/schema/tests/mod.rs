@@ -1,0 +1,21 @@
+//! The schema language, rule by rule; the built-in schema; round trips; differences.
+
+mod gen_rules;
+
+use super::{Schema, Source, load};
+use crate::error::{Error, ErrorKind};
+
+/// A schema from one file.
+fn parse(text: &str) -> Result<Schema, Error> {
+    load(&[Source::new("shop.toml", text)])
+}
+
+/// Path and message of every fault.
+fn faults(error: &Error) -> Vec<(&str, &str)> {
+    match error.kind() {
+        ErrorKind::Invalid(list) => {
+            list.iter().map(|fault| (fault.path.as_str(), fault.message.as_str())).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
