@@ -37,8 +37,12 @@ pub async fn digest(
         loop {
             let rows = reader.walk(ty.id, after.as_ref(), PAGE).await?;
             for row in &rows {
-                let text = serde_json::to_vec(&Whole { ty, row, secrets: true })
-                    .map_err(|e| Error::internal(format!("cannot write {} {}", ty.name, row.id), e))?;
+                let text = serde_json::to_vec(&Whole {
+                    ty,
+                    row,
+                    secrets: true,
+                })
+                .map_err(|e| Error::internal(format!("cannot write {} {}", ty.name, row.id), e))?;
                 sum.add(&text);
             }
             count += rows.len() as u64;
@@ -48,7 +52,13 @@ pub async fn digest(
                 _ => break,
             }
         }
-        digests.insert(ty.name.clone(), TypeDigest { count, digest: sum.hex() });
+        digests.insert(
+            ty.name.clone(),
+            TypeDigest {
+                count,
+                digest: sum.hex(),
+            },
+        );
     }
     Ok(digests)
 }
@@ -61,7 +71,12 @@ struct Sum([u8; 32]);
 impl Sum {
     fn add(&mut self, object: &[u8]) {
         let mut carry = false;
-        for (own, other) in self.0.iter_mut().rev().zip(Sha256::digest(object).iter().rev()) {
+        for (own, other) in self
+            .0
+            .iter_mut()
+            .rev()
+            .zip(Sha256::digest(object).iter().rev())
+        {
             let (sum, over) = own.overflowing_add(*other);
             let (sum, over_by_carry) = sum.overflowing_add(u8::from(carry));
             (*own, carry) = (sum, over || over_by_carry);

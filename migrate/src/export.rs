@@ -34,7 +34,13 @@ pub async fn export(
 ) -> Result<u64> {
     let schema = store.schema();
     let reader = store.read(who, Scope::Consistent, None).await?;
-    let mut lines = Lines { schema, selection, reader, out, count: 0 };
+    let mut lines = Lines {
+        schema,
+        selection,
+        reader,
+        out,
+        count: 0,
+    };
     for group in groups(schema) {
         let wanted: Vec<TypeId> = group
             .into_iter()
@@ -64,7 +70,11 @@ struct Lines<'a> {
 impl Lines<'_> {
     fn write(&mut self, type_id: TypeId, row: &Row) -> Result<()> {
         let ty = &self.schema.types[type_id];
-        let object = Whole { ty, row, secrets: !self.selection.without_secrets };
+        let object = Whole {
+            ty,
+            row,
+            secrets: !self.selection.without_secrets,
+        };
         let write = || -> std::io::Result<()> {
             write!(self.out, "{{\"type\":\"{}\",\"object\":", ty.name)?;
             serde_json::to_writer(&mut *self.out, &object)?;
@@ -77,7 +87,11 @@ impl Lines<'_> {
     }
 
     /// Objects of a type that does not refer to itself, in the order of their ids.
-    async fn plain(&mut self, type_id: TypeId, progress: &mut (dyn FnMut(u64) + Send)) -> Result<()> {
+    async fn plain(
+        &mut self,
+        type_id: TypeId,
+        progress: &mut (dyn FnMut(u64) + Send),
+    ) -> Result<()> {
         let mut after: Option<Id> = None;
         loop {
             let rows = self.reader.walk(type_id, after.as_ref(), PAGE).await?;
@@ -102,7 +116,10 @@ impl Lines<'_> {
             let mut after: Option<Id> = None;
             loop {
                 let rows = self.reader.walk(type_id, after.as_ref(), PAGE).await?;
-                let last = rows.last().filter(|_| rows.len() == PAGE).map(|row| row.id.clone());
+                let last = rows
+                    .last()
+                    .filter(|_| rows.len() == PAGE)
+                    .map(|row| row.id.clone());
                 progress(rows.len() as u64);
                 for row in rows {
                     self.with_referents(types, type_id, row, &mut done).await?;
@@ -150,20 +167,28 @@ impl Lines<'_> {
 }
 
 fn referents<'a>(ty: &'a Type, row: &'a Row) -> impl Iterator<Item = (TypeId, Id)> + 'a {
-    ty.fields.iter().zip(&row.values).filter_map(|(field, value)| match field.kind {
-        FieldKind::Ref { to, .. } => value.as_str().map(|id| (to, Id::trusted(id))),
-        _ => None,
-    })
+    ty.fields
+        .iter()
+        .zip(&row.values)
+        .filter_map(|(field, value)| match field.kind {
+            FieldKind::Ref { to, .. } => value.as_str().map(|id| (to, Id::trusted(id))),
+            _ => None,
+        })
 }
 
 fn refers_to(ty: &Type, to: TypeId) -> bool {
-    ty.fields.iter().any(|field| matches!(field.kind, FieldKind::Ref { to: own, .. } if own == to))
+    ty.fields
+        .iter()
+        .any(|field| matches!(field.kind, FieldKind::Ref { to: own, .. } if own == to))
 }
 
 /// The types in groups, referents first; a group of several refers to itself in a circle.
 fn groups(schema: &Schema) -> Vec<Vec<TypeId>> {
-    let reachable: Vec<HashSet<TypeId>> =
-        schema.types.iter().map(|ty| reachable(schema, ty.id)).collect();
+    let reachable: Vec<HashSet<TypeId>> = schema
+        .types
+        .iter()
+        .map(|ty| reachable(schema, ty.id))
+        .collect();
     let mut left: Vec<TypeId> = (0..schema.types.len()).collect();
     let mut groups = Vec::new();
     while let Some(&first) = left.iter().find(|&&ty| {

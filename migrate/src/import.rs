@@ -43,13 +43,16 @@ pub async fn import(
         let read = lines.read_until(b'\n', &mut line);
         number += 1;
         let place = format!("line {number}");
-        let read = read.map_err(|error| Error::invalid(&*place, format!("cannot be read: {error}")))?;
+        let read =
+            read.map_err(|error| Error::invalid(&*place, format!("cannot be read: {error}")))?;
         if !line.trim_ascii().is_empty() {
             objects.push(object(store.schema(), &line, place)?);
         }
         if objects.len() == PAGE || (read == 0 && !objects.is_empty()) {
             let count = objects.len() as u64;
-            let op = Op::Import { objects: std::mem::take(&mut objects) };
+            let op = Op::Import {
+                objects: std::mem::take(&mut objects),
+            };
             let commit = store.write_one(who, Batch::of(vec![op])).await?;
             for outcome in commit.outcomes {
                 if let Outcome::Imported { imported, skipped } = outcome {
@@ -69,11 +72,18 @@ fn object(schema: &Schema, line: &[u8], place: String) -> Result<ImportObject> {
     let text = std::str::from_utf8(line).map_err(|_| Error::invalid(&*place, "is no UTF-8"))?;
     let (type_name, object) = line_object(text.trim_end(), &place)?;
     let Some(ty) = schema.find(&type_name) else {
-        return Err(Error::invalid(place, format!("the schema has no type {type_name:?}")));
+        return Err(Error::invalid(
+            place,
+            format!("the schema has no type {type_name:?}"),
+        ));
     };
     let mut faults = Faults::default();
     let row = input::row(ty, &object, &format!("{place}: {type_name}"), &mut faults);
     faults.finish()?;
     let row = row.ok_or_else(|| Error::invalid(&*place, "is no object of an export"))?;
-    Ok(ImportObject { type_id: ty.id, row, origin: place.into() })
+    Ok(ImportObject {
+        type_id: ty.id,
+        row,
+        origin: place.into(),
+    })
 }

@@ -55,9 +55,17 @@ fn check(schema: &Schema, entries: Vec<Entry>, mode: SeedMode) -> Result<Vec<See
     };
     let mut faults = Faults::default();
     let mut objects = Vec::with_capacity(entries.len());
-    for Entry { type_name, data, place } in entries {
+    for Entry {
+        type_name,
+        data,
+        place,
+    } in entries
+    {
         let Some(ty) = schema.find(&type_name).filter(|ty| ty.writable()) else {
-            faults.add(place, format!("the schema has no type {type_name:?} that can be seeded"));
+            faults.add(
+                place,
+                format!("the schema has no type {type_name:?} that can be seeded"),
+            );
             continue;
         };
         let origin = format!("{place}: {type_name}");
@@ -75,7 +83,9 @@ fn check(schema: &Schema, entries: Vec<Entry>, mode: SeedMode) -> Result<Vec<See
 fn toml_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
     let line = |at: usize| text[..at].matches('\n').count() + 1;
     let table = DeTable::parse(text).map_err(|error| {
-        let place = error.span().map_or_else(String::new, |span| format!(":{}", line(span.start)));
+        let place = error
+            .span()
+            .map_or_else(String::new, |span| format!(":{}", line(span.start)));
         Error::invalid(format!("{name}{place}"), error.message().to_owned())
     })?;
     let mut entries = Vec::new();
@@ -89,7 +99,11 @@ fn toml_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
         for object in objects {
             let place = format!("{name}:{}", line(object.span().start));
             let data = toml_json(object.into_inner());
-            entries.push(Entry { type_name: type_name.clone(), data, place });
+            entries.push(Entry {
+                type_name: type_name.clone(),
+                data,
+                place,
+            });
         }
     }
     Ok(entries)
@@ -115,14 +129,16 @@ fn toml_json(value: DeValue<'_>) -> Json {
         }
         DeValue::Boolean(b) => Json::Bool(b),
         DeValue::Datetime(time) => Json::Str(time.to_string()),
-        DeValue::Array(items) => {
-            Json::Array(items.into_iter().map(|item| toml_json(item.into_inner())).collect())
-        }
+        DeValue::Array(items) => Json::Array(
+            items
+                .into_iter()
+                .map(|item| toml_json(item.into_inner()))
+                .collect(),
+        ),
         DeValue::Table(table) => {
             let entries = table.into_iter();
-            let entries = entries.map(|(key, value)| {
-                (key.into_inner().into_owned(), toml_json(value.into_inner()))
-            });
+            let entries = entries
+                .map(|(key, value)| (key.into_inner().into_owned(), toml_json(value.into_inner())));
             Json::Object(entries.collect())
         }
     }
@@ -132,7 +148,10 @@ fn json_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
     let json = Json::parse(text.as_bytes())
         .map_err(|error| Error::invalid(format!("{name}:{}", error.line), error.to_string()))?;
     let Json::Object(types) = json else {
-        return Err(Error::invalid(name, "expected an object: {type: [data, …], …}"));
+        return Err(Error::invalid(
+            name,
+            "expected an object: {type: [data, …], …}",
+        ));
     };
     let mut entries = Vec::new();
     for (type_name, objects) in types {
@@ -142,7 +161,11 @@ fn json_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
         };
         for (n, data) in objects.into_iter().enumerate() {
             let place = format!("{name}: {type_name}[{n}]");
-            entries.push(Entry { type_name: type_name.clone(), data, place });
+            entries.push(Entry {
+                type_name: type_name.clone(),
+                data,
+                place,
+            });
         }
     }
     Ok(entries)
@@ -150,10 +173,18 @@ fn json_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
 
 fn ndjson_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
-    for (n, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+    for (n, line) in text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| !line.trim().is_empty())
+    {
         let place = format!("{name}:{}", n + 1);
         let (type_name, data) = line_object(line, &place)?;
-        entries.push(Entry { type_name, data, place });
+        entries.push(Entry {
+            type_name,
+            data,
+            place,
+        });
     }
     Ok(entries)
 }
@@ -164,17 +195,25 @@ fn ndjson_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
 /// `Invalid` at `place` if it has another form.
 pub(crate) fn line_object(line: &str, place: &str) -> Result<(String, Json)> {
     let json = Json::parse(line.as_bytes()).map_err(|error| {
-        Error::invalid(place, format!("{} at column {}", error.message, error.column))
+        Error::invalid(
+            place,
+            format!("{} at column {}", error.message, error.column),
+        )
     })?;
     let wanted = "expected {\"type\": \"…\", \"object\": {…}}";
-    let Json::Object(entries) = json else { return Err(Error::invalid(place, wanted)) };
+    let Json::Object(entries) = json else {
+        return Err(Error::invalid(place, wanted));
+    };
     let (mut type_name, mut object) = (None, None);
     for (name, value) in entries {
         match (name.as_str(), value) {
             ("type", Json::Str(name)) => type_name = Some(name),
             ("object", value) => object = Some(value),
             (other, _) => {
-                return Err(Error::invalid(place, format!("{wanted}, got {other:?} of another form")));
+                return Err(Error::invalid(
+                    place,
+                    format!("{wanted}, got {other:?} of another form"),
+                ));
             }
         }
     }

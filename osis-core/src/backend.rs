@@ -228,6 +228,8 @@ impl ChangeOp {
 
     /// The operation of that name.
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::New, Self::Set, Self::Delete].into_iter().find(|op| op.name() == name)
+        [Self::New, Self::Set, Self::Delete]
+            .into_iter()
+            .find(|op| op.name() == name)
     }
 }

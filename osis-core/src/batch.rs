@@ -20,7 +20,11 @@ pub struct Batch {
 impl Batch {
     /// A batch of these operations, to be kept, without time limit.
     pub fn of(ops: Vec<Op>) -> Self {
-        Self { ops, dry_run: false, deadline: None }
+        Self {
+            ops,
+            dry_run: false,
+            deadline: None,
+        }
     }
 }
 

@@ -121,7 +121,12 @@ struct Repr {
 impl Error {
     /// Makes an error of a kind with its sentence.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Repr { kind, message: message.into(), op: None, source: None }))
+        Self(Box::new(Repr {
+            kind,
+            message: message.into(),
+            op: None,
+            source: None,
+        }))
     }
 
     /// Makes an `invalid` error with one fault.
@@ -200,7 +205,10 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+        self.0
+            .source
+            .as_deref()
+            .map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -216,12 +224,20 @@ impl Faults {
 
     /// Notes a fault; those past [`Self::MAX`] are dropped.
     pub fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
-        self.push(Fault { path: path.into(), message: message.into(), column: None });
+        self.push(Fault {
+            path: path.into(),
+            message: message.into(),
+            column: None,
+        });
     }
 
     /// Notes a fault in a search query, with its column.
     pub fn add_column(&mut self, path: impl Into<String>, column: usize, message: String) {
-        self.push(Fault { path: path.into(), message, column: Some(column) });
+        self.push(Fault {
+            path: path.into(),
+            message,
+            column: Some(column),
+        });
     }
 
     fn push(&mut self, fault: Fault) {
@@ -253,7 +269,11 @@ impl Faults {
 
     /// `Ok` if there are none, else one `invalid` error with all of them.
     pub fn finish(self) -> Result<()> {
-        if self.is_empty() { Ok(()) } else { Err(self.into_error()) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(self.into_error())
+        }
     }
 
     /// One `invalid` error with all of them.
@@ -268,7 +288,12 @@ fn sentence(faults: &[Fault]) -> String {
         [] => "invalid parameters".to_owned(),
         [one] => format!("{}: {}", one.path, one.message),
         [first, rest @ ..] => {
-            format!("{}: {} (and {} more faults)", first.path, first.message, rest.len())
+            format!(
+                "{}: {} (and {} more faults)",
+                first.path,
+                first.message,
+                rest.len()
+            )
         }
     }
 }

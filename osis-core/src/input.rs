@@ -109,10 +109,21 @@ pub fn draft(
     faults: &mut Faults,
 ) -> Option<Draft> {
     let Json::Object(entries) = data else {
-        faults.add(path, format!("expected an object with fields of {}, got {}", ty.name, data.kind()));
+        faults.add(
+            path,
+            format!(
+                "expected an object with fields of {}, got {}",
+                ty.name,
+                data.kind()
+            ),
+        );
         return None;
     };
-    let mut draft = Draft { id: None, values: vec![None; ty.fields.len()], links: Vec::new() };
+    let mut draft = Draft {
+        id: None,
+        values: vec![None; ty.fields.len()],
+        links: Vec::new(),
+    };
     let mut named = vec![false; ty.fields.len()];
     for (name, json) in entries {
         let path = format!("{path}.{name}");
@@ -136,7 +147,12 @@ pub fn draft(
                                 draft.values[position] = Some(Value::from(id.as_str()));
                             }
                             Some(Target::Key { key, values }) => {
-                                draft.links.push(Link { field: position, to: *to, key, values });
+                                draft.links.push(Link {
+                                    field: position,
+                                    to: *to,
+                                    key,
+                                    values,
+                                });
                             }
                             None => {}
                         }
@@ -194,7 +210,14 @@ pub fn id(json: &Json, path: &str, faults: &mut Faults) -> Option<Id> {
 /// Checks a key: an object that names all fields of one key, or the id.
 pub fn key(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Target> {
     let Json::Object(entries) = json else {
-        faults.add(path, format!("expected an object that names a key of {}, got {}", ty.name, json.kind()));
+        faults.add(
+            path,
+            format!(
+                "expected an object that names a key of {}, got {}",
+                ty.name,
+                json.kind()
+            ),
+        );
         return None;
     };
     if let [(name, value)] = entries.as_slice()
@@ -204,10 +227,20 @@ pub fn key(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ta
     }
     let found = ty.keys.iter().position(|key| {
         key.fields.len() == entries.len()
-            && key.fields.iter().all(|&f| json.get(&ty.fields[f].name).is_some())
+            && key
+                .fields
+                .iter()
+                .all(|&f| json.get(&ty.fields[f].name).is_some())
     });
     let Some(key) = found.filter(|&key| !ty.key_is_secret(key)) else {
-        faults.add(path, format!("expected all fields of one key of {}: {}", ty.name, key_names(ty)));
+        faults.add(
+            path,
+            format!(
+                "expected all fields of one key of {}: {}",
+                ty.name,
+                key_names(ty)
+            ),
+        );
         return None;
     };
     let mut values = Vec::new();
@@ -225,7 +258,10 @@ pub fn key(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ta
 fn key_names(ty: &Type) -> String {
     let visible = (0..ty.keys.len()).filter(|&key| !ty.key_is_secret(key));
     let keys = visible.map(|key| format!("{{{}}}", ty.key_fields(key).join(", ")));
-    std::iter::once("{id}".to_owned()).chain(keys).collect::<Vec<_>>().join(" or ")
+    std::iter::once("{id}".to_owned())
+        .chain(keys)
+        .collect::<Vec<_>>()
+        .join(" or ")
 }
 
 /// Checks one value against its field; null is [`Value::Null`].
@@ -281,13 +317,15 @@ fn typed(field: &Field, json: &Json, path: &str, faults: &mut Faults) -> Option<
             Some(time) => Some(Value::Time(time)),
             None => wrong(faults, Time::FORM),
         },
-        (FieldKind::Enum(values), _) => match json.as_str().filter(|t| values.iter().any(|v| v == t)) {
-            Some(text) => Some(Value::from(text)),
-            None => {
-                faults.add(path, format!("expected one of {}", values.join(", ")));
-                None
+        (FieldKind::Enum(values), _) => {
+            match json.as_str().filter(|t| values.iter().any(|v| v == t)) {
+                Some(text) => Some(Value::from(text)),
+                None => {
+                    faults.add(path, format!("expected one of {}", values.join(", ")));
+                    None
+                }
             }
-        },
+        }
         (FieldKind::Ref { .. }, _) => id(json, path, faults).map(|id| Value::from(id.as_str())),
         (FieldKind::List(item), Json::Array(items)) => {
             list(field, *item, items, path, faults).map(|items| Value::List(items.into()))
@@ -304,14 +342,21 @@ fn typed(field: &Field, json: &Json, path: &str, faults: &mut Faults) -> Option<
 }
 
 fn string_max(field: &Field) -> usize {
-    if field.is_indexed() { INDEXED_STRING_MAX } else { STRING_MAX }
+    if field.is_indexed() {
+        INDEXED_STRING_MAX
+    } else {
+        STRING_MAX
+    }
 }
 
 fn string(text: &str, bytes_max: usize, path: &str, faults: &mut Faults) -> Option<()> {
     if text.contains('\0') {
         faults.add(path, "holds U+0000 or an unpaired surrogate");
     } else if text.len() > bytes_max {
-        faults.add(path, format!("has {} bytes of UTF-8, at most {bytes_max} fit", text.len()));
+        faults.add(
+            path,
+            format!("has {} bytes of UTF-8, at most {bytes_max} fit", text.len()),
+        );
     } else {
         return Some(());
     }
@@ -354,7 +399,11 @@ fn int(json: &Json, path: &str, faults: &mut Faults) -> Option<i64> {
     {
         return Some(n);
     }
-    let got = if matches!(json, Json::Int(_)) { "a number out of range" } else { json.kind() };
+    let got = if matches!(json, Json::Int(_)) {
+        "a number out of range"
+    } else {
+        json.kind()
+    };
     faults.add(path, format!("expected a 64-bit signed integer, got {got}"));
     None
 }
@@ -380,7 +429,10 @@ fn list(
     faults: &mut Faults,
 ) -> Option<Vec<Value>> {
     if field.max.is_none() && items.len() > ITEMS_MAX {
-        faults.add(path, format!("has {} items, at most {ITEMS_MAX} fit", items.len()));
+        faults.add(
+            path,
+            format!("has {} items, at most {ITEMS_MAX} fit", items.len()),
+        );
         return None;
     }
     let checked = items.iter().enumerate().filter_map(|(n, json)| {
@@ -407,7 +459,10 @@ fn check_json(json: &Json, depth: usize, path: &str, faults: &mut Faults) {
     }
     match json {
         Json::Huge(_) => {
-            faults.add(path, "expected a 64-bit integer or a finite number, got a number out of range");
+            faults.add(
+                path,
+                "expected a 64-bit integer or a finite number, got a number out of range",
+            );
         }
         Json::Str(text) => {
             string(text, usize::MAX, path, faults);
@@ -432,8 +487,10 @@ pub fn canonical(json: &Json) -> String {
         match json {
             Json::Array(items) => Json::Array(items.iter().map(sorted).collect()),
             Json::Object(entries) => {
-                let mut entries: Vec<_> =
-                    entries.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
+                let mut entries: Vec<_> = entries
+                    .iter()
+                    .map(|(name, value)| (name.clone(), sorted(value)))
+                    .collect();
                 entries.sort_by(|a, b| a.0.cmp(&b.0));
                 Json::Object(entries)
             }
@@ -447,7 +504,10 @@ fn bytes(text: &str, path: &str, faults: &mut Faults) -> Option<Value> {
     match base64::engine::general_purpose::STANDARD.decode(text) {
         Ok(bytes) if bytes.len() <= TEXT_MAX => Some(Value::Bytes(bytes.into())),
         Ok(bytes) => {
-            faults.add(path, format!("has {} bytes, at most {TEXT_MAX} fit", bytes.len()));
+            faults.add(
+                path,
+                format!("has {} bytes, at most {TEXT_MAX} fit", bytes.len()),
+            );
             None
         }
         Err(_) => {
@@ -462,7 +522,10 @@ fn bytes(text: &str, path: &str, faults: &mut Faults) -> Option<Value> {
 /// Also asked of values that a merge has made.
 pub fn bounds_fault(field: &Field, value: &Value) -> Option<String> {
     let (measured, what) = match value {
-        Value::Str(text) => (Value::Int(i64::try_from(text.chars().count()).ok()?), " characters"),
+        Value::Str(text) => (
+            Value::Int(i64::try_from(text.chars().count()).ok()?),
+            " characters",
+        ),
         Value::List(items) => (Value::Int(i64::try_from(items.len()).ok()?), " items"),
         Value::Int(_) | Value::Float(_) => (value.clone(), ""),
         _ => return None,
@@ -475,15 +538,26 @@ pub fn bounds_fault(field: &Field, value: &Value) -> Option<String> {
     if let Some(min) = &field.min
         && measured.order(min).is_lt()
     {
-        return Some(format!("is {}{what}, at least {} expected", words(&measured), words(min)));
+        return Some(format!(
+            "is {}{what}, at least {} expected",
+            words(&measured),
+            words(min)
+        ));
     }
     if let Some(max) = &field.max
         && measured.order(max).is_gt()
     {
-        return Some(format!("is {}{what}, at most {} expected", words(&measured), words(max)));
+        return Some(format!(
+            "is {}{what}, at most {} expected",
+            words(&measured),
+            words(max)
+        ));
     }
     if field.max.is_none() && value.items().len() > ITEMS_MAX {
-        return Some(format!("has {} items, at most {ITEMS_MAX} fit", value.items().len()));
+        return Some(format!(
+            "has {} items, at most {ITEMS_MAX} fit",
+            value.items().len()
+        ));
     }
     None
 }
@@ -491,7 +565,14 @@ pub fn bounds_fault(field: &Field, value: &Value) -> Option<String> {
 /// Checks a whole object as another store exported it: system fields and secrets included.
 pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Row> {
     let Json::Object(entries) = json else {
-        faults.add(path, format!("expected an object with fields of {}, got {}", ty.name, json.kind()));
+        faults.add(
+            path,
+            format!(
+                "expected an object with fields of {}, got {}",
+                ty.name,
+                json.kind()
+            ),
+        );
         return None;
     };
     let before = faults.len();
@@ -501,7 +582,9 @@ pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ro
         match ty.column(name) {
             Some(Column::Field(position)) => {
                 let checked = value(&ty.fields[position], json, &path, faults);
-                checked.into_iter().for_each(|value| values[position] = value);
+                checked
+                    .into_iter()
+                    .for_each(|value| values[position] = value);
             }
             Some(_) => {}
             None => faults.add(path, format!("{} has no field of this name", ty.name)),
@@ -512,13 +595,20 @@ pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ro
             faults.add(format!("{path}.{}", field.name), "is required");
         }
     }
-    let id = id(json.get("id").unwrap_or(&Json::Null), &format!("{path}.id"), faults);
+    let id = id(
+        json.get("id").unwrap_or(&Json::Null),
+        &format!("{path}.id"),
+        faults,
+    );
     let rev = match json.get("rev") {
         Some(Json::Int(rev)) if *rev > 0 => i64::try_from(*rev).ok(),
         _ => None,
     };
     if rev.is_none() {
-        faults.add(format!("{path}.rev"), "expected a revision: an integer from 1");
+        faults.add(
+            format!("{path}.rev"),
+            "expected a revision: an integer from 1",
+        );
     }
     let created_at = system_time(json, "created_at", path, faults);
     let updated_at = system_time(json, "updated_at", path, faults);
@@ -529,7 +619,13 @@ pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ro
         return None;
     }
     let values = values.into();
-    Some(Row { id: id?, rev: rev?, created_at: created_at?, updated_at: updated_at?, values })
+    Some(Row {
+        id: id?,
+        rev: rev?,
+        created_at: created_at?,
+        updated_at: updated_at?,
+        values,
+    })
 }
 
 fn system_time(json: &Json, name: &str, path: &str, faults: &mut Faults) -> Option<Time> {

@@ -96,12 +96,16 @@ impl Serialize for Json {
             Self::Str(text) => serializer.serialize_str(text),
             Self::Array(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| seq.serialize_element(item))?;
+                items
+                    .iter()
+                    .try_for_each(|item| seq.serialize_element(item))?;
                 seq.end()
             }
             Self::Object(entries) => {
                 let mut map = serializer.serialize_map(Some(entries.len()))?;
-                entries.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
+                entries
+                    .iter()
+                    .try_for_each(|(name, value)| map.serialize_entry(name, value))?;
                 map.end()
             }
         }
@@ -123,14 +127,25 @@ impl ParseError {
     fn at(text: &[u8], at: usize, message: &str) -> Self {
         let before = &text[..at.min(text.len())];
         let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
-        let start = before.iter().rposition(|&b| b == b'\n').map_or(0, |n| n + 1);
-        Self { message: message.to_owned(), line, column: before.len() - start + 1 }
+        let start = before
+            .iter()
+            .rposition(|&b| b == b'\n')
+            .map_or(0, |n| n + 1);
+        Self {
+            message: message.to_owned(),
+            line,
+            column: before.len() - start + 1,
+        }
     }
 }
 
 impl fmt::Display for ParseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} at line {}, column {}", self.message, self.line, self.column)
+        write!(
+            f,
+            "{} at line {}, column {}",
+            self.message, self.line, self.column
+        )
     }
 }
 
@@ -349,9 +364,10 @@ impl Reader<'_> {
     }
 
     fn hex4(&mut self) -> Result<u32, ParseError> {
-        let digits = self.text.get(self.at..self.at + 4).filter(|d| {
-            d.iter().all(u8::is_ascii_hexdigit)
-        });
+        let digits = self
+            .text
+            .get(self.at..self.at + 4)
+            .filter(|d| d.iter().all(u8::is_ascii_hexdigit));
         let Some(digits) = digits else {
             return Err(self.error("expected four hexadecimal digits"));
         };
@@ -397,7 +413,10 @@ mod tests {
         assert_eq!(parse("1"), Ok(Json::Int(1)));
         assert_eq!(parse("-0"), Ok(Json::Int(0)));
         assert_eq!(parse("1.0"), Ok(Json::Float(1.0)));
-        assert_eq!(parse("18446744073709551615"), Ok(Json::Int(u64::MAX.into())));
+        assert_eq!(
+            parse("18446744073709551615"),
+            Ok(Json::Int(u64::MAX.into()))
+        );
         assert_eq!(
             parse("18446744073709551616"),
             Ok(Json::Huge("18446744073709551616".into()))
@@ -422,7 +441,9 @@ mod tests {
             any::<bool>().prop_map(Into::into),
             any::<i64>().prop_map(Into::into),
             any::<u64>().prop_map(Into::into),
-            any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(Into::into),
+            any::<f64>()
+                .prop_filter("finite", |x| x.is_finite())
+                .prop_map(Into::into),
             any::<String>().prop_map(Into::into),
         ];
         leaf.prop_recursive(4, 64, 8, |inner| {

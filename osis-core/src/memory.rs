@@ -35,35 +35,59 @@ impl MemoryBackend {
     /// An empty store of a schema.
     pub fn new(schema: Arc<Schema>) -> Self {
         let tables = schema.types.iter().map(Table::new).collect();
-        let state = State { seq: 0, tables, changes: Vec::new() };
-        Self { schema, state: Mutex::new(Arc::new(state)), commits: watch::Sender::new(0) }
+        let state = State {
+            seq: 0,
+            tables,
+            changes: Vec::new(),
+        };
+        Self {
+            schema,
+            state: Mutex::new(Arc::new(state)),
+            commits: watch::Sender::new(0),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, Arc<State>> {
         // A panic in a write leaves the state as it was before: effects are applied at the end.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     fn apply_one(&self, batch: &Batch) -> Result<Commit> {
-        if batch.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+        if batch
+            .deadline
+            .is_some_and(|deadline| deadline < Instant::now())
+        {
             return Err(late("the write"));
         }
         let mut state = self.state();
-        let mut view = StateView { state: &state, schema: &self.schema };
+        let mut view = StateView {
+            state: &state,
+            schema: &self.schema,
+        };
         let effects = resolve(&self.schema, batch, &mut view, Time::now())?;
         if !batch.dry_run && !effects.rows.is_empty() {
             let state = Arc::make_mut(&mut state);
             state.seq += 1;
-            effects.rows.into_iter().for_each(|change| state.put(&self.schema, change));
+            effects
+                .rows
+                .into_iter()
+                .for_each(|change| state.put(&self.schema, change));
             self.commits.send_replace(state.seq);
         }
-        Ok(Commit { seq: state.seq, outcomes: effects.outcomes })
+        Ok(Commit {
+            seq: state.seq,
+            outcomes: effects.outcomes,
+        })
     }
 }
 
 /// What a caller is told whose time is over.
 fn late(what: &str) -> Error {
-    let kind = ErrorKind::Unavailable { retry_after_ms: None };
+    let kind = ErrorKind::Unavailable {
+        retry_after_ms: None,
+    };
     Error::new(kind, format!("{what} did not end within its time limit"))
 }
 
@@ -83,7 +107,11 @@ impl Backend for MemoryBackend {
 
     async fn snapshot(&self, _: Scope, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
         let (state, schema) = (Arc::clone(&self.state()), Arc::clone(&self.schema));
-        Ok(Box::new(MemorySnapshot { state, schema, deadline }))
+        Ok(Box::new(MemorySnapshot {
+            state,
+            schema,
+            deadline,
+        }))
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
@@ -122,7 +150,14 @@ impl State {
     fn put(&mut self, schema: &Schema, change: RowChange) {
         if let Some((id, rev, op)) = change.record(schema) {
             let (seq, type_id, id, at) = (self.seq, change.type_id, id.clone(), change.at);
-            self.changes.push(Change { seq, type_id, id, rev, op, at });
+            self.changes.push(Change {
+                seq,
+                type_id,
+                id,
+                rev,
+                op,
+                at,
+            });
         }
         let ty = &schema.types[change.type_id];
         let table = &mut self.tables[change.type_id];
@@ -140,7 +175,11 @@ impl State {
 impl Table {
     fn new(ty: &Type) -> Self {
         let keys = vec![HashMap::new(); ty.keys.len()];
-        Self { entries: BTreeMap::new(), keys, holders: HashMap::new() }
+        Self {
+            entries: BTreeMap::new(),
+            keys,
+            holders: HashMap::new(),
+        }
     }
 
     fn insert(&mut self, ty: &Type, row: Row) {
@@ -150,11 +189,17 @@ impl Table {
             }
         }
         for (field, held) in references(ty, &row) {
-            let holders = self.holders.entry(field).or_default().entry(held.into()).or_default();
+            let holders = self
+                .holders
+                .entry(field)
+                .or_default()
+                .entry(held.into())
+                .or_default();
             holders.insert(row.id.clone());
         }
         let document = Document::of(ty, &row);
-        self.entries.insert(row.id.clone(), Arc::new(Entry { row, document }));
+        self.entries
+            .insert(row.id.clone(), Arc::new(Entry { row, document }));
     }
 
     fn remove(&mut self, ty: &Type, row: &Row) {
@@ -164,7 +209,11 @@ impl Table {
             }
         }
         for (field, held) in references(ty, row) {
-            if let Some(holders) = self.holders.get_mut(&field).and_then(|all| all.get_mut(held)) {
+            if let Some(holders) = self
+                .holders
+                .get_mut(&field)
+                .and_then(|all| all.get_mut(held))
+            {
                 holders.remove(&row.id);
             }
         }
@@ -180,8 +229,14 @@ impl Table {
     }
 
     fn holders(&self, field: usize, id: &Id) -> Vec<Row> {
-        let ids = self.holders.get(&field).and_then(|all| all.get(id.as_str()));
-        ids.into_iter().flatten().filter_map(|id| self.row(id)).collect()
+        let ids = self
+            .holders
+            .get(&field)
+            .and_then(|all| all.get(id.as_str()));
+        ids.into_iter()
+            .flatten()
+            .filter_map(|id| self.row(id))
+            .collect()
     }
 
     /// The first objects behind a position that a filter means; the position of the id alone is
@@ -190,8 +245,12 @@ impl Table {
         let beyond = after.map(|after| Filter::after(sort.columns(), after, ty));
         let wanted =
             |row: &&Row| filter.matches(row) && beyond.as_ref().is_none_or(|b| b.matches(row));
-        let mut rows: Vec<&Row> =
-            self.entries.values().map(|entry| &entry.row).filter(wanted).collect();
+        let mut rows: Vec<&Row> = self
+            .entries
+            .values()
+            .map(|entry| &entry.row)
+            .filter(wanted)
+            .collect();
         rows.sort_by(|a, b| sort.compare(a, b));
         rows
     }
@@ -221,12 +280,18 @@ impl View for StateView<'_> {
     }
 
     fn referrers(&mut self, type_id: TypeId, field: usize, id: &Id) -> Result<Vec<Row>> {
-        debug_assert!(matches!(self.schema.types[type_id].fields[field].kind, FieldKind::Ref { .. }));
+        debug_assert!(matches!(
+            self.schema.types[type_id].fields[field].kind,
+            FieldKind::Ref { .. }
+        ));
         Ok(self.state.tables[type_id].holders(field, id))
     }
 
     fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Option<Row>> {
-        let mut rows = self.state.tables[type_id].entries.values().map(|entry| &entry.row);
+        let mut rows = self.state.tables[type_id]
+            .entries
+            .values()
+            .map(|entry| &entry.row);
         Ok(rows.find(|row| *row.values == *values).cloned())
     }
 }
@@ -239,7 +304,10 @@ struct MemorySnapshot {
 
 impl MemorySnapshot {
     fn table(&self, type_id: TypeId) -> Result<(&Table, &Type)> {
-        if self.deadline.is_some_and(|deadline| deadline < Instant::now()) {
+        if self
+            .deadline
+            .is_some_and(|deadline| deadline < Instant::now())
+        {
             return Err(late("the read"));
         }
         Ok((&self.state.tables[type_id], &self.schema.types[type_id]))
@@ -260,7 +328,10 @@ impl Snapshot for MemorySnapshot {
         values: &[Vec<Value>],
     ) -> Result<Vec<Option<Row>>> {
         let (table, _) = self.table(type_id)?;
-        Ok(values.iter().map(|values| table.by_key(key, values)).collect())
+        Ok(values
+            .iter()
+            .map(|values| table.by_key(key, values))
+            .collect())
     }
 
     async fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>> {
@@ -283,14 +354,22 @@ impl Snapshot for MemorySnapshot {
 
     async fn count(&mut self, type_id: TypeId, filter: &Filter) -> Result<u64> {
         let (table, _) = self.table(type_id)?;
-        Ok(table.entries.values().filter(|entry| filter.matches(&entry.row)).count() as u64)
+        Ok(table
+            .entries
+            .values()
+            .filter(|entry| filter.matches(&entry.row))
+            .count() as u64)
     }
 
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (table, ty) = self.table(aggregate.type_id)?;
         let columns = aggregate.columns();
         let mut groups = Groups::new(aggregate, ty);
-        for entry in table.entries.values().filter(|e| aggregate.filter.matches(&e.row)) {
+        for entry in table
+            .entries
+            .values()
+            .filter(|e| aggregate.filter.matches(&e.row))
+        {
             let values: Vec<Value> = columns.iter().map(|c| entry.row.value(*c)).collect();
             groups.add(&values);
         }
@@ -325,30 +404,50 @@ impl Snapshot for MemorySnapshot {
                 hits.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)));
             }
         }
-        let page = hits.into_iter().take(search.limit).map(|(score, row)| (score, row.clone()));
-        Ok(Found { hits: page.collect(), total })
+        let page = hits
+            .into_iter()
+            .take(search.limit)
+            .map(|(score, row)| (score, row.clone()));
+        Ok(Found {
+            hits: page.collect(),
+            total,
+        })
     }
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
         if since > self.state.seq {
             return Err(Error::new(
                 ErrorKind::Gone { oldest: 0 },
-                format!("the store's last commit is {}, before {since}", self.state.seq),
+                format!(
+                    "the store's last commit is {}, before {since}",
+                    self.state.seq
+                ),
             ));
         }
-        let from = self.state.changes.partition_point(|change| change.seq <= since);
+        let from = self
+            .state
+            .changes
+            .partition_point(|change| change.seq <= since);
         let mut changes: Vec<Change> = Vec::new();
         for change in &self.state.changes[from..] {
             let full = changes.len() >= limit;
             if full && changes.last().is_some_and(|last| last.seq != change.seq) {
                 let next = changes.last().map_or(since, |last| last.seq);
-                return Ok(Feed { changes, next, oldest: 0 });
+                return Ok(Feed {
+                    changes,
+                    next,
+                    oldest: 0,
+                });
             }
             if types.is_empty() || types.contains(&change.type_id) {
                 changes.push(change.clone());
             }
         }
-        Ok(Feed { changes, next: self.state.seq, oldest: 0 })
+        Ok(Feed {
+            changes,
+            next: self.state.seq,
+            oldest: 0,
+        })
     }
 
     async fn seq(&mut self) -> Result<u64> {

@@ -19,7 +19,9 @@ impl Id {
     /// Takes a text as an id, if it has the form of one.
     pub fn parse(text: &str) -> Option<Self> {
         let fits = (4..=64).contains(&text.len())
-            && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+            && text
+                .bytes()
+                .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'));
         fits.then(|| Self(text.into()))
     }
 

@@ -69,7 +69,11 @@ pub struct Shown<'a> {
 impl<'a> Shown<'a> {
     /// Shows an object in a shape.
     pub fn new(schema: &'a Schema, object: &'a Object, shape: &'a Shape) -> Self {
-        Self { schema, object, shape }
+        Self {
+            schema,
+            object,
+            shape,
+        }
     }
 }
 
@@ -116,14 +120,21 @@ struct ShownExpanded<'a>(&'a Shown<'a>);
 
 impl Serialize for ShownExpanded<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Shown { schema, object, shape } = self.0;
+        let Shown {
+            schema,
+            object,
+            shape,
+        } = self.0;
         let ty = &schema.types[object.type_id];
         let mut map = serializer.serialize_map(Some(shape.expand.len()))?;
         for (expand, expanded) in shape.expand.iter().zip(&object.expanded) {
             let name = expand.name(ty);
             match expanded {
                 Expanded::One(type_id, row) => {
-                    let row = row.as_ref().map(|row| Visible { ty: &schema.types[*type_id], row });
+                    let row = row.as_ref().map(|row| Visible {
+                        ty: &schema.types[*type_id],
+                        row,
+                    });
                     map.serialize_entry(name, &row)?;
                 }
                 Expanded::Many(type_id, rows) => {
@@ -150,7 +161,9 @@ impl Serialize for Visible<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("id", &self.row.id)?;
-        entries(&mut map, self.ty, self.row, |field| !self.ty.fields[field].secret)?;
+        entries(&mut map, self.ty, self.row, |field| {
+            !self.ty.fields[field].secret
+        })?;
         map.end()
     }
 }
@@ -194,14 +207,17 @@ impl Serialize for Plain<'_> {
             Value::Time(time) => serializer.collect_str(time),
             Value::List(items) => {
                 let mut seq = serializer.serialize_seq(Some(items.len()))?;
-                items.iter().try_for_each(|item| seq.serialize_element(&Plain(item)))?;
+                items
+                    .iter()
+                    .try_for_each(|item| seq.serialize_element(&Plain(item)))?;
                 seq.end()
             }
-            Value::Json(text) => {
-                serde_json::from_str::<&RawValue>(text).map_err(S::Error::custom)?.serialize(serializer)
+            Value::Json(text) => serde_json::from_str::<&RawValue>(text)
+                .map_err(S::Error::custom)?
+                .serialize(serializer),
+            Value::Bytes(bytes) => {
+                serializer.serialize_str(&base64::engine::general_purpose::STANDARD.encode(bytes))
             }
-            Value::Bytes(bytes) => serializer
-                .serialize_str(&base64::engine::general_purpose::STANDARD.encode(bytes)),
         }
     }
 }

@@ -56,7 +56,11 @@ impl Store {
     /// Opens the store that an engine holds.
     pub fn new(backend: Arc<dyn Backend>) -> Self {
         let replica = Id::generate(Time::now()).as_str().into();
-        Self { backend, replica, opened: Instant::now() }
+        Self {
+            backend,
+            replica,
+            opened: Instant::now(),
+        }
     }
 
     /// The schema in force.
@@ -84,7 +88,10 @@ impl Store {
     pub async fn write_one(&self, who: &Principal, batch: Batch) -> Result<Commit> {
         let answers = self.write(who, vec![batch]).await;
         answers.into_iter().next().unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Internal, "the engine did not answer a write"))
+            Err(Error::new(
+                ErrorKind::Internal,
+                "the engine did not answer a write",
+            ))
         })
     }
 
@@ -99,7 +106,11 @@ impl Store {
         deadline: Option<Instant>,
     ) -> Result<Reader> {
         let snapshot = self.backend.snapshot(scope, deadline).await?;
-        Ok(Reader { snapshot, schema: Arc::clone(self.schema()), _who: who.clone() })
+        Ok(Reader {
+            snapshot,
+            schema: Arc::clone(self.schema()),
+            _who: who.clone(),
+        })
     }
 
     /// Tells when there may be something new; see [`Backend::commits`].
@@ -251,7 +262,10 @@ impl Reader {
         let mut rows = self.snapshot.scan(&scan).await?;
         let more = rows.len() > list.limit;
         rows.truncate(list.limit);
-        let next = rows.last().filter(|_| more).map(|row| list.sort.position(row));
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|row| list.sort.position(row));
         let total = match list.count {
             true => Some(self.count(list.type_id, &list.filter).await?),
             false => None,
@@ -265,18 +279,29 @@ impl Reader {
     /// # Errors
     /// Those of the engine.
     pub async fn find(&mut self, search: &Search, expand: &[Expand]) -> Result<Hits> {
-        let wanted = Search { limit: search.limit + 1, ..search.clone() };
+        let wanted = Search {
+            limit: search.limit + 1,
+            ..search.clone()
+        };
         let mut found = self.snapshot.search(&wanted).await?;
         let more = found.hits.len() > search.limit;
         found.hits.truncate(search.limit);
-        let next = found.hits.last().filter(|_| more).map(|(score, row)| match &search.sort {
-            Some(sort) => sort.position(row),
-            None => vec![Value::Float(*score), Value::from(row.id.as_str())],
-        });
+        let next = found
+            .hits
+            .last()
+            .filter(|_| more)
+            .map(|(score, row)| match &search.sort {
+                Some(sort) => sort.position(row),
+                None => vec![Value::Float(*score), Value::from(row.id.as_str())],
+            });
         let (scores, rows): (Vec<f64>, Vec<Row>) = found.hits.into_iter().unzip();
         let objects = self.expand(search.type_id, rows, expand).await?;
         let hits = scores.into_iter().zip(objects).collect();
-        Ok(Hits { hits, total: found.total, next })
+        Ok(Hits {
+            hits,
+            total: found.total,
+            next,
+        })
     }
 
     /// How many objects a filter means.
@@ -348,8 +373,14 @@ impl Reader {
     ) -> Result<Vec<Object>> {
         let schema = Arc::clone(&self.schema);
         let ty = &schema.types[type_id];
-        let mut objects: Vec<Object> =
-            rows.into_iter().map(|row| Object { type_id, row, expanded: Vec::new() }).collect();
+        let mut objects: Vec<Object> = rows
+            .into_iter()
+            .map(|row| Object {
+                type_id,
+                row,
+                expanded: Vec::new(),
+            })
+            .collect();
         for expand in expand {
             let brought = match expand {
                 Expand::Ref(field) => self.targets(ty, *field, &objects).await?,
@@ -364,7 +395,10 @@ impl Reader {
 
     async fn targets(&mut self, ty: &Type, field: usize, of: &[Object]) -> Result<Vec<Expanded>> {
         let crate::schema::FieldKind::Ref { to, .. } = ty.fields[field].kind else {
-            return Err(Error::new(ErrorKind::Internal, "expand of a field that is no ref"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "expand of a field that is no ref",
+            ));
         };
         let held: Vec<Option<Id>> = of
             .iter()
@@ -403,7 +437,9 @@ impl Reader {
 /// Picks what some targets hold, with their places.
 fn gather<T>(targets: &[Target], pick: impl Fn(&Target) -> Option<T>) -> (Vec<usize>, Vec<T>) {
     let picked = targets.iter().enumerate();
-    picked.filter_map(|(n, target)| Some((n, pick(target)?))).unzip()
+    picked
+        .filter_map(|(n, target)| Some((n, pick(target)?)))
+        .unzip()
 }
 
 fn scatter(rows: &mut [Option<Row>], places: &[usize], found: Vec<Option<Row>>) {
@@ -425,7 +461,10 @@ pub(crate) fn not_found(ty: &Type, target: &Target) -> Error {
         }
     };
     Error::new(
-        ErrorKind::NotFound { type_name: ty.name.clone(), target: named },
+        ErrorKind::NotFound {
+            type_name: ty.name.clone(),
+            target: named,
+        },
         format!("there is no {} with {words}", ty.name),
     )
 }

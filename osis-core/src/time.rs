@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use jiff::ToSpan as _;
+use jiff::civil::{Date, DateTime};
+
 /// An instant in UTC, cut to milliseconds, in years 0001 to 9999.
 ///
 /// Written as RFC 3339 with exactly three decimals and `Z`, so the order of the texts is the order
@@ -20,12 +23,18 @@ impl Time {
 
     /// The system clock's time.
     pub fn now() -> Self {
-        Self(jiff::Timestamp::now().as_millisecond().clamp(Self::MIN.0, Self::MAX.0))
+        Self(
+            jiff::Timestamp::now()
+                .as_millisecond()
+                .clamp(Self::MIN.0, Self::MAX.0),
+        )
     }
 
     /// From milliseconds since 1970; nothing outside years 0001 to 9999.
     pub fn from_millis(ms: i64) -> Option<Self> {
-        (Self::MIN.0..=Self::MAX.0).contains(&ms).then_some(Self(ms))
+        (Self::MIN.0..=Self::MAX.0)
+            .contains(&ms)
+            .then_some(Self(ms))
     }
 
     /// Milliseconds since 1970, negative before.
@@ -46,15 +55,17 @@ impl Time {
             })
         };
         let sign = |at: usize, wanted: &[u8]| b.get(at).is_some_and(|c| wanted.contains(c));
-        let separators = [(4, &b"-"[..]), (7, b"-"), (10, b"Tt"), (13, b":"), (16, b":")];
+        let separators = [
+            (4, &b"-"[..]),
+            (7, b"-"),
+            (10, b"Tt"),
+            (13, b":"),
+            (16, b":"),
+        ];
         if !separators.iter().all(|(at, wanted)| sign(*at, wanted)) {
             return None;
         }
-        let date = jiff::civil::date(
-            i16::try_from(number(0, 4)?).ok()?,
-            1,
-            1,
-        );
+        let date = jiff::civil::date(i16::try_from(number(0, 4)?).ok()?, 1, 1);
         let date = date
             .with()
             .month(i8::try_from(number(5, 2)?).ok()?)
@@ -68,7 +79,10 @@ impl Time {
         let mut at = 19;
         let mut millis = 0;
         if sign(at, b".") {
-            let digits = b[at + 1..].iter().take_while(|c| c.is_ascii_digit()).count();
+            let digits = b[at + 1..]
+                .iter()
+                .take_while(|c| c.is_ascii_digit())
+                .count();
             if !(1..=9).contains(&digits) {
                 return None;
             }
@@ -87,18 +101,35 @@ impl Time {
             }
             _ => return None,
         };
-        let days = i64::from(
-            (date - jiff::civil::date(1970, 1, 1)).get_days(),
-        );
+        let days = days_since_1970(date);
         let minutes = (days * 24 + hour) * 60 + minute - offset_minutes;
         Self::from_millis((minutes * 60 + second) * 1000 + millis)
     }
 
-    /// The start of the UTC day, for example to name a bucket.
-    pub fn to_civil(self) -> jiff::civil::DateTime {
-        let timestamp = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MIN);
-        jiff::tz::Offset::UTC.to_datetime(timestamp)
+    /// The date and time of day in UTC. (A `jiff::Timestamp` ends before year 9999 does.)
+    pub fn to_civil(self) -> DateTime {
+        let days = self.0.div_euclid(DAY_MS);
+        let day = EPOCH.checked_add(days.days()).unwrap_or(EPOCH);
+        let midnight = day.at(0, 0, 0, 0);
+        midnight
+            .checked_add(self.0.rem_euclid(DAY_MS).milliseconds())
+            .unwrap_or(midnight)
     }
+
+    /// The time of a date and time of day in UTC, cut to milliseconds.
+    pub fn from_civil(at: DateTime) -> Option<Self> {
+        let (hour, minute) = (i64::from(at.hour()), i64::from(at.minute()));
+        let seconds = (hour * 60 + minute) * 60 + i64::from(at.second());
+        let millis = seconds * 1000 + i64::from(at.millisecond());
+        Self::from_millis(days_since_1970(at.date()) * DAY_MS + millis)
+    }
+}
+
+const DAY_MS: i64 = 24 * 3600 * 1000;
+const EPOCH: Date = jiff::civil::date(1970, 1, 1);
+
+fn days_since_1970(date: Date) -> i64 {
+    i64::from((date - EPOCH).get_days())
 }
 
 impl fmt::Display for Time {
@@ -126,10 +157,19 @@ mod tests {
     fn reads_offsets_and_cuts_to_milliseconds() {
         for (given, kept) in [
             ("2026-11-21T07:00:00Z", Some("2026-11-21T07:00:00.000Z")),
-            ("2026-11-21t09:30:00.1239999+02:30", Some("2026-11-21T07:00:00.123Z")),
-            ("2024-02-29T23:59:59.9-00:01", Some("2024-03-01T00:00:59.900Z")),
+            (
+                "2026-11-21t09:30:00.1239999+02:30",
+                Some("2026-11-21T07:00:00.123Z"),
+            ),
+            (
+                "2024-02-29T23:59:59.9-00:01",
+                Some("2024-03-01T00:00:59.900Z"),
+            ),
             ("0001-01-01T00:00:00Z", Some("0001-01-01T00:00:00.000Z")),
-            ("9999-12-31T23:59:59.999999999Z", Some("9999-12-31T23:59:59.999Z")),
+            (
+                "9999-12-31T23:59:59.999999999Z",
+                Some("9999-12-31T23:59:59.999Z"),
+            ),
             ("1969-12-31T23:59:59.999Z", Some("1969-12-31T23:59:59.999Z")),
             ("0001-01-01T00:00:00+00:01", None),
             ("9999-12-31T23:59:59-00:01", None),
@@ -146,7 +186,11 @@ mod tests {
             ("", None),
             ("２０２６-11-21T07:00:00Z", None),
         ] {
-            assert_eq!(Time::parse(given).map(|t| t.to_string()).as_deref(), kept, "{given}");
+            assert_eq!(
+                Time::parse(given).map(|t| t.to_string()).as_deref(),
+                kept,
+                "{given}"
+            );
         }
     }
 }

@@ -82,7 +82,10 @@ impl Value {
             (Self::Bytes(a), Self::Bytes(b)) => a.cmp(b),
             (Self::List(a), Self::List(b)) => {
                 let pairs = a.iter().zip(b.iter());
-                pairs.map(|(a, b)| a.order(b)).find(|o| o.is_ne()).unwrap_or(a.len().cmp(&b.len()))
+                pairs
+                    .map(|(a, b)| a.order(b))
+                    .find(|o| o.is_ne())
+                    .unwrap_or(a.len().cmp(&b.len()))
             }
             _ => self.rank().cmp(&other.rank()),
         }

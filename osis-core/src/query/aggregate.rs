@@ -79,8 +79,7 @@ impl Unit {
             }
             Self::Month => day.first_of_month().at(0, 0, 0, 0),
         };
-        let start = jiff::tz::Offset::UTC.to_timestamp(start).map(|t| t.as_millisecond());
-        start.ok().and_then(Time::from_millis).unwrap_or(Time::MIN)
+        Time::from_civil(start).unwrap_or(Time::MIN)
     }
 }
 
@@ -109,8 +108,14 @@ impl Aggregate {
     /// metric's that has one.
     pub fn columns(&self) -> Vec<Column> {
         let bucket = self.bucket.iter().map(|bucket| bucket.column);
-        let metrics = self.metrics.iter().filter_map(|metric| metric_column(*metric));
-        bucket.chain(self.group_by.iter().copied()).chain(metrics).collect()
+        let metrics = self
+            .metrics
+            .iter()
+            .filter_map(|metric| metric_column(*metric));
+        bucket
+            .chain(self.group_by.iter().copied())
+            .chain(metrics)
+            .collect()
     }
 }
 
@@ -147,11 +152,18 @@ pub fn parse_metric(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> 
         "sum" if number => Metric::Sum(column),
         "avg" if number => Metric::Avg(column),
         "min" | "max" if number || matches!(kind, FieldKind::Time | FieldKind::String) => {
-            if name == "min" { Metric::Min(column) } else { Metric::Max(column) }
+            if name == "min" {
+                Metric::Min(column)
+            } else {
+                Metric::Max(column)
+            }
         }
         "unique" => Metric::Unique(column),
         "sum" | "avg" | "min" | "max" => {
-            faults.add(path, format!("{name} does not take {field}: its type is wrong"));
+            faults.add(
+                path,
+                format!("{name} does not take {field}: its type is wrong"),
+            );
             return None;
         }
         _ => {
@@ -162,7 +174,10 @@ pub fn parse_metric(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> 
     if let Column::Field(position) = column
         && !ty.fields[position].sortable()
     {
-        faults.add(path, format!("{field} cannot be computed with: it is a list, text, json, bytes or secret"));
+        faults.add(
+            path,
+            format!("{field} cannot be computed with: it is a list, text, json, bytes or secret"),
+        );
         return None;
     }
     Some(metric)
@@ -183,7 +198,11 @@ impl<'a> Groups<'a> {
             metric_column(*metric).is_some_and(|c| *ty.column_kind(c) == FieldKind::Float)
         };
         let float_sums = aggregate.metrics.iter().map(is_float).collect();
-        Self { aggregate, float_sums, groups: HashMap::new() }
+        Self {
+            aggregate,
+            float_sums,
+            groups: HashMap::new(),
+        }
     }
 
     /// Takes one object: its values in the columns of [`Aggregate::columns`].
@@ -194,8 +213,10 @@ impl<'a> Groups<'a> {
             key[0] = Value::Time(bucket.unit.start(*time));
         }
         let (metrics, floats) = (&self.aggregate.metrics, &self.float_sums);
-        let running =
-            self.groups.entry(key).or_insert_with(|| Running::all(metrics, floats));
+        let running = self
+            .groups
+            .entry(key)
+            .or_insert_with(|| Running::all(metrics, floats));
         let mut rest = values[heads..].iter();
         for (metric, running) in metrics.iter().zip(running) {
             match metric_column(*metric) {
@@ -250,14 +271,22 @@ pub fn sort_groups(
         let key = |g: &Group| g.bucket.iter().chain(&g.by).cloned().collect::<Vec<_>>();
         let (a, b) = (key(a), key(b));
         let mut orders = a.iter().zip(&b).map(|(a, b)| a.order(b));
-        orders.find(|order| order.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
+        orders
+            .find(|order| order.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
     };
     groups.sort_by(|a, b| {
         let mut orders = columns.iter().map(|(column, direction)| {
             let order = column.compare(a, b);
-            if *direction == Direction::Descending { order.reverse() } else { order }
+            if *direction == Direction::Descending {
+                order.reverse()
+            } else {
+                order
+            }
         });
-        orders.find(|order| order.is_ne()).unwrap_or_else(|| natural(a, b))
+        orders
+            .find(|order| order.is_ne())
+            .unwrap_or_else(|| natural(a, b))
     });
     Ok(())
 }
@@ -297,8 +326,14 @@ fn result_column(
         Some(name) => (name, Direction::Descending),
         None => (text, Direction::Ascending),
     };
-    let by = aggregate.group_by.iter().position(|c| ty.column_name(*c) == name);
-    let figure = aggregate.metrics.iter().position(|m| metric_name(*m, ty) == name);
+    let by = aggregate
+        .group_by
+        .iter()
+        .position(|c| ty.column_name(*c) == name);
+    let figure = aggregate
+        .metrics
+        .iter()
+        .position(|m| metric_name(*m, ty) == name);
     let found = match (by, figure) {
         _ if name == "bucket" && aggregate.bucket.is_some() => Some(ResultColumn::Bucket),
         (Some(n), _) => Some(ResultColumn::By(n)),
@@ -306,13 +341,17 @@ fn result_column(
         (None, None) => None,
     };
     let found = found.ok_or_else(|| {
-        Error::invalid("sort", format!("expected columns of the result, got {}", name_or_kind(json)))
+        Error::invalid(
+            "sort",
+            format!("expected columns of the result, got {}", name_or_kind(json)),
+        )
     })?;
     Ok((found, direction))
 }
 
 fn name_or_kind(json: &Json) -> String {
-    json.as_str().map_or_else(|| json.kind().to_owned(), |text| format!("{text:?}"))
+    json.as_str()
+        .map_or_else(|| json.kind().to_owned(), |text| format!("{text:?}"))
 }
 
 /// How a metric is named in a result: as it was asked for.
@@ -412,7 +451,11 @@ impl Running {
 
 /// A figure that overflowed is null: JSON has no infinity.
 fn float(x: f64) -> Value {
-    if x.is_finite() { Value::Float(x + 0.0) } else { Value::Null }
+    if x.is_finite() {
+        Value::Float(x + 0.0)
+    } else {
+        Value::Null
+    }
 }
 
 /// A sum of doubles that does not depend on their order: partial sums that do not overlap, added
@@ -446,13 +489,17 @@ impl ExactSum {
     /// where the rest lies exactly half way.
     fn value(&self) -> f64 {
         let mut rest = self.partials.iter().rev().copied();
-        let Some(mut high) = rest.next() else { return 0.0 };
+        let Some(mut high) = rest.next() else {
+            return 0.0;
+        };
         while let Some(x) = rest.next() {
             let sum = high + x;
             let low = x - (sum - high);
             high = sum;
             if low != 0.0 {
-                let same_side = rest.next().is_some_and(|next| (next < 0.0) == (low < 0.0) && next != 0.0);
+                let same_side = rest
+                    .next()
+                    .is_some_and(|next| (next < 0.0) == (low < 0.0) && next != 0.0);
                 let doubled = low * 2.0;
                 let up = high + doubled;
                 if same_side && doubled == up - high {
@@ -485,9 +532,15 @@ mod tests {
         assert_eq!(start(Unit::Hour, at), "2026-11-22T23:00:00.000Z");
         assert_eq!(start(Unit::Day, at), "2026-11-22T00:00:00.000Z");
         assert_eq!(start(Unit::Week, at), "2026-11-16T00:00:00.000Z");
-        assert_eq!(start(Unit::Week, "2026-11-23T00:00:00Z"), "2026-11-23T00:00:00.000Z");
+        assert_eq!(
+            start(Unit::Week, "2026-11-23T00:00:00Z"),
+            "2026-11-23T00:00:00.000Z"
+        );
         assert_eq!(start(Unit::Month, at), "2026-11-01T00:00:00.000Z");
-        assert_eq!(start(Unit::Week, "0001-01-03T00:00:00Z"), "0001-01-01T00:00:00.000Z");
+        assert_eq!(
+            start(Unit::Week, "0001-01-03T00:00:00Z"),
+            "0001-01-01T00:00:00.000Z"
+        );
     }
 
     #[test]

@@ -66,7 +66,9 @@ impl Cursor {
     /// `invalid` at `cursor` if it is no cursor, or one of another call.
     pub fn decode(text: &str, fingerprint: Fingerprint, kinds: &[&FieldKind]) -> Result<Self> {
         let invalid = |message: &str| Error::invalid("cursor", message);
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| invalid("is no cursor of this store"))?;
+        let bytes = URL_SAFE_NO_PAD
+            .decode(text)
+            .map_err(|_| invalid("is no cursor of this store"))?;
         let parts = match Json::parse(&bytes) {
             Ok(Json::Array(parts)) => parts,
             _ => return Err(invalid("is no cursor of this store")),
@@ -77,10 +79,16 @@ impl Cursor {
         if *own != i128::from(fingerprint.0) || values.len() != kinds.len() {
             return Err(invalid("goes with another method, filter, sort or query"));
         }
-        let position = values.iter().zip(kinds).map(|(json, kind)| typed(json, kind));
+        let position = values
+            .iter()
+            .zip(kinds)
+            .map(|(json, kind)| typed(json, kind));
         let position: Option<Vec<Value>> = position.collect();
         let position = position.ok_or_else(|| invalid("is no cursor of this store"))?;
-        Ok(Self { fingerprint, position })
+        Ok(Self {
+            fingerprint,
+            position,
+        })
     }
 }
 
@@ -90,9 +98,10 @@ fn typed(json: &Json, kind: &FieldKind) -> Option<Value> {
         (FieldKind::Bool, Json::Bool(b)) => Some(Value::Bool(*b)),
         (FieldKind::Int, Json::Int(n)) => i64::try_from(*n).ok().map(Value::Int),
         (FieldKind::Float, _) => crate::input::double(json).map(Value::Float),
-        (FieldKind::Time, Json::Int(ms)) => {
-            i64::try_from(*ms).ok().and_then(Time::from_millis).map(Value::Time)
-        }
+        (FieldKind::Time, Json::Int(ms)) => i64::try_from(*ms)
+            .ok()
+            .and_then(Time::from_millis)
+            .map(Value::Time),
         (FieldKind::String | FieldKind::Enum(_) | FieldKind::Ref { .. }, Json::Str(text)) => {
             (!text.contains('\0')).then(|| Value::from(text.as_str()))
         }

@@ -64,7 +64,11 @@ impl Filter {
     /// Reads a filter as the API writes it; every fault is noted with its path.
     pub fn parse(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Self> {
         let before = faults.len();
-        let mut parser = Parser { ty, faults, tests: 0 };
+        let mut parser = Parser {
+            ty,
+            faults,
+            tests: 0,
+        };
         let filter = parser.all(json, path, 0);
         if parser.tests > TESTS_MAX {
             faults.add(path, format!("has more than {TESTS_MAX} tests"));
@@ -104,7 +108,9 @@ impl Filter {
         let pairs: Vec<_> = sort.iter().zip(values).collect();
         let mut branches = Vec::new();
         for (n, ((column, direction), value)) in pairs.iter().enumerate() {
-            let Some(beyond) = beyond(*column, *direction, value) else { continue };
+            let Some(beyond) = beyond(*column, *direction, value) else {
+                continue;
+            };
             let mut parts: Vec<Self> = pairs[..n]
                 .iter()
                 .map(|((column, _), value)| Self::Column(*column, Test::Eq((*value).clone())))
@@ -117,10 +123,13 @@ impl Filter {
             && ty.never_null(*column)
         {
             let value = (*value).clone();
-            parts.push(Self::Column(*column, match direction {
-                Direction::Ascending => Test::Gte(value),
-                Direction::Descending => Test::Lte(value),
-            }));
+            parts.push(Self::Column(
+                *column,
+                match direction {
+                    Direction::Ascending => Test::Gte(value),
+                    Direction::Descending => Test::Lte(value),
+                },
+            ));
         }
         parts.push(Self::Any(branches));
         Self::All(parts)
@@ -154,7 +163,9 @@ impl Test {
             Self::Gte(bound) => ordered(bound, Ordering::is_ge),
             Self::Lt(bound) => ordered(bound, Ordering::is_lt),
             Self::Lte(bound) => ordered(bound, Ordering::is_le),
-            Self::Prefix(start) => value.as_str().is_some_and(|text| text.starts_with(&**start)),
+            Self::Prefix(start) => value
+                .as_str()
+                .is_some_and(|text| text.starts_with(&**start)),
             Self::Has(item) => value.items().contains(item),
         }
     }
@@ -169,11 +180,15 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn all(&mut self, json: &Json, path: &str, depth: usize) -> Filter {
         let Json::Object(entries) = json else {
-            self.faults.add(path, format!("expected a filter object, got {}", json.kind()));
+            self.faults.add(
+                path,
+                format!("expected a filter object, got {}", json.kind()),
+            );
             return Filter::EVERY;
         };
         if depth > DEPTH_MAX {
-            self.faults.add(path, format!("is nested deeper than {DEPTH_MAX}"));
+            self.faults
+                .add(path, format!("is nested deeper than {DEPTH_MAX}"));
             return Filter::EVERY;
         }
         let mut parts = Vec::new();
@@ -190,22 +205,34 @@ impl Parser<'_> {
 
     fn any(&mut self, json: &Json, path: &str, depth: usize) -> Filter {
         let Json::Array(branches) = json else {
-            self.faults.add(path, format!("expected a list of filters, got {}", json.kind()));
+            self.faults.add(
+                path,
+                format!("expected a list of filters, got {}", json.kind()),
+            );
             return Filter::EVERY;
         };
         self.tests += branches.len();
         let branches = branches.iter().enumerate();
-        Filter::Any(branches.map(|(n, b)| self.all(b, &format!("{path}[{n}]"), depth + 1)).collect())
+        Filter::Any(
+            branches
+                .map(|(n, b)| self.all(b, &format!("{path}[{n}]"), depth + 1))
+                .collect(),
+        )
     }
 
     fn column(&mut self, name: &str, operand: &Json, path: &str, parts: &mut Vec<Filter>) {
         let Some(column) = self.ty.column(name) else {
-            return self.faults.add(path, format!("{} has no field of this name", self.ty.name));
+            return self
+                .faults
+                .add(path, format!("{} has no field of this name", self.ty.name));
         };
         if let Column::Field(field) = column
             && !self.ty.fields[field].filterable()
         {
-            return self.faults.add(path, "cannot be filtered: it is text, json, bytes or secret");
+            return self.faults.add(
+                path,
+                "cannot be filtered: it is text, json, bytes or secret",
+            );
         }
         let Json::Object(tests) = operand else {
             self.tests += 1;
@@ -219,7 +246,13 @@ impl Parser<'_> {
         }
     }
 
-    fn test(&mut self, column: Column, operator: &str, operand: &Json, path: &str) -> Option<Filter> {
+    fn test(
+        &mut self,
+        column: Column,
+        operator: &str,
+        operand: &Json,
+        path: &str,
+    ) -> Option<Filter> {
         let kind = self.ty.column_kind(column);
         let test = match operator {
             "eq" => Test::Eq(self.operand(column, operand, path)?),
@@ -245,10 +278,15 @@ impl Parser<'_> {
                 Json::Str(_) => Test::Prefix(self.bound(column, operand, path)?.as_str()?.into()),
                 _ => return self.wrong(path, "a string", operand),
             },
-            "has" if let FieldKind::List(item) = kind => Test::Has(self.item(*item, operand, path)?),
+            "has" if let FieldKind::List(item) = kind => {
+                Test::Has(self.item(*item, operand, path)?)
+            }
             _ => {
                 let operators = operators(kind, column);
-                self.faults.add(path, format!("is no operator of this field, which has {operators}"));
+                self.faults.add(
+                    path,
+                    format!("is no operator of this field, which has {operators}"),
+                );
                 return None;
             }
         };
@@ -260,11 +298,18 @@ impl Parser<'_> {
             return self.wrong(path, "a list of values", operand);
         };
         if items.len() > IN_MAX {
-            self.faults.add(path, format!("has {} values, at most {IN_MAX} fit", items.len()));
+            self.faults.add(
+                path,
+                format!("has {} values, at most {IN_MAX} fit", items.len()),
+            );
             return None;
         }
         let values = items.iter().enumerate();
-        Some(values.filter_map(|(n, v)| self.operand(column, v, &format!("{path}[{n}]"))).collect())
+        Some(
+            values
+                .filter_map(|(n, v)| self.operand(column, v, &format!("{path}[{n}]")))
+                .collect(),
+        )
     }
 
     /// An operand of an order or a prefix, which null cannot be.
@@ -303,8 +348,9 @@ impl Parser<'_> {
             },
             (FieldKind::List(item), Json::Array(items)) => {
                 let items = items.iter().enumerate();
-                let items: Option<Vec<Value>> =
-                    items.map(|(n, v)| self.item(*item, v, &format!("{path}[{n}]"))).collect();
+                let items: Option<Vec<Value>> = items
+                    .map(|(n, v)| self.item(*item, v, &format!("{path}[{n}]")))
+                    .collect();
                 items.map(|items| Value::List(items.into()))
             }
             (FieldKind::List(_), _) => self.wrong(path, "a list, or {\"has\": item}", operand),
@@ -325,14 +371,16 @@ impl Parser<'_> {
 
     fn text(&mut self, text: &str, path: &str) -> Option<Value> {
         if text.contains('\0') {
-            self.faults.add(path, "holds U+0000 or an unpaired surrogate");
+            self.faults
+                .add(path, "holds U+0000 or an unpaired surrogate");
             return None;
         }
         Some(Value::from(text))
     }
 
     fn wrong<T>(&mut self, path: &str, wanted: &str, got: &Json) -> Option<T> {
-        self.faults.add(path, format!("expected {wanted}, got {}", got.kind()));
+        self.faults
+            .add(path, format!("expected {wanted}, got {}", got.kind()));
         None
     }
 }

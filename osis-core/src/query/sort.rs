@@ -41,12 +41,17 @@ impl Sort {
                 Direction::Descending => order.reverse(),
             }
         });
-        orders.find(|order| order.is_ne()).unwrap_or(Ordering::Equal)
+        orders
+            .find(|order| order.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 
     /// Where an object stands in it.
     pub fn position(&self, row: &Row) -> Vec<Value> {
-        self.0.iter().map(|(column, _)| row.value(*column)).collect()
+        self.0
+            .iter()
+            .map(|(column, _)| row.value(*column))
+            .collect()
     }
 }
 
@@ -68,7 +73,10 @@ pub fn parse(
         one => vec![one],
     };
     if names.len() > COLUMNS_MAX {
-        faults.add(path, format!("has {} fields, at most {COLUMNS_MAX} fit", names.len()));
+        faults.add(
+            path,
+            format!("has {} fields, at most {COLUMNS_MAX} fit", names.len()),
+        );
         return None;
     }
     let before = faults.len();
@@ -87,17 +95,22 @@ pub fn parse(
 
 fn column(ty: &Type, json: &Json) -> Result<(Column, Direction), String> {
     let text = json.as_str().ok_or_else(|| {
-        format!("expected the name of a field, with - before it for falling order, got {}", json.kind())
+        format!(
+            "expected the name of a field, with - before it for falling order, got {}",
+            json.kind()
+        )
     })?;
     let (name, direction) = match text.strip_prefix('-') {
         Some(name) => (name, Direction::Descending),
         None => (text, Direction::Ascending),
     };
-    let column = ty.column(name).ok_or_else(|| format!("{} has no field {name:?}", ty.name))?;
+    let column = ty
+        .column(name)
+        .ok_or_else(|| format!("{} has no field {name:?}", ty.name))?;
     match column {
-        Column::Field(field) if !ty.fields[field].sortable() => {
-            Err(format!("{name} cannot be sorted by: it is a list, text, json, bytes or secret"))
-        }
+        Column::Field(field) if !ty.fields[field].sortable() => Err(format!(
+            "{name} cannot be sorted by: it is a list, text, json, bytes or secret"
+        )),
         _ => Ok((column, direction)),
     }
 }

@@ -11,8 +11,9 @@ use crate::value::Value;
 /// Notes a fault for each required field that stays unset.
 pub(super) fn made(ty: &Type, draft: &Draft, path: &str, faults: &mut Faults) -> Vec<Value> {
     let pairs = ty.fields.iter().zip(&draft.values);
-    let values: Vec<Value> =
-        pairs.map(|(field, given)| given.clone().unwrap_or_else(|| default(field))).collect();
+    let values: Vec<Value> = pairs
+        .map(|(field, given)| given.clone().unwrap_or_else(|| default(field)))
+        .collect();
     require(ty, &values, path, faults);
     values
 }
@@ -69,7 +70,9 @@ pub(super) fn changed(
 
 /// A field's value after its merge rule; a field without one is patched.
 fn merged(field: &Field, current: &Value, given: &Value) -> Result<Value, String> {
-    let Some(rule) = field.merge else { return Ok(given.clone()) };
+    let Some(rule) = field.merge else {
+        return Ok(given.clone());
+    };
     if given.is_null() {
         return Ok(current.clone());
     }

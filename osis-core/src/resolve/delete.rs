@@ -21,8 +21,10 @@ pub(super) fn delete(
     let row = state.require(type_id, target)?;
     write::check_rev(if_rev, row.rev, &state.ty(type_id).name, &row.id)?;
     let doomed = cascade(state, type_id, row)?;
-    let gone: HashSet<(TypeId, Id)> =
-        doomed.iter().map(|(type_id, row)| (*type_id, row.id.clone())).collect();
+    let gone: HashSet<(TypeId, Id)> = doomed
+        .iter()
+        .map(|(type_id, row)| (*type_id, row.id.clone()))
+        .collect();
     release(state, &doomed, &gone)?;
     let mut counts = vec![0u64; state.schema.types.len()];
     // What refers goes before what it refers to.
@@ -30,7 +32,10 @@ pub(super) fn delete(
         counts[type_id] += 1;
         remove_current(state, type_id, row)?;
     }
-    let counts = counts.into_iter().enumerate().filter(|(_, count)| *count > 0);
+    let counts = counts
+        .into_iter()
+        .enumerate()
+        .filter(|(_, count)| *count > 0);
     Ok(Outcome::Deleted(counts.collect()))
 }
 
@@ -72,7 +77,14 @@ fn release(
                     continue;
                 }
                 if referrer.on_delete == OnDelete::Restrict {
-                    return Err(restricted(state, *type_id, row, referrer.type_id, referrer.field, &other.id));
+                    return Err(restricted(
+                        state,
+                        *type_id,
+                        row,
+                        referrer.type_id,
+                        referrer.field,
+                        &other.id,
+                    ));
                 }
                 let mut values = other.values.to_vec();
                 values[referrer.field] = Value::Null;
@@ -99,7 +111,10 @@ fn restricted(
             field: name.clone(),
             id: by.clone(),
         },
-        format!("{} {} is referred to by {name} of {} {by}", ty.name, row.id, by_type.name),
+        format!(
+            "{} {} is referred to by {name} of {} {by}",
+            ty.name, row.id, by_type.name
+        ),
     )
 }
 

@@ -8,7 +8,11 @@ use crate::input::Draft;
 use crate::schema::TypeId;
 
 /// `_ingest`: appends all objects whose id is not there yet.
-pub(super) fn ingest(state: &mut Overlay<'_>, type_id: TypeId, drafts: &[Draft]) -> Result<Outcome> {
+pub(super) fn ingest(
+    state: &mut Overlay<'_>,
+    type_id: TypeId,
+    drafts: &[Draft],
+) -> Result<Outcome> {
     let ty = state.ty(type_id);
     let mut faults = Faults::default();
     let made: Vec<_> = drafts
@@ -27,5 +31,8 @@ pub(super) fn ingest(state: &mut Overlay<'_>, type_id: TypeId, drafts: &[Draft])
         write::create(state, type_id, draft.id.clone(), values)?;
         accepted += 1;
     }
-    Ok(Outcome::Ingested { accepted, duplicates: drafts.len() as u64 - accepted })
+    Ok(Outcome::Ingested {
+        accepted,
+        duplicates: drafts.len() as u64 - accepted,
+    })
 }

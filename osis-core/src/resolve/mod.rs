@@ -138,17 +138,37 @@ pub fn resolve(schema: &Schema, batch: &Batch, view: &mut dyn View, now: Time) -
     for (n, op) in batch.ops.iter().enumerate() {
         outcomes.push(one(&mut state, op).map_err(|error| error.at_op(n))?);
     }
-    Ok(Effects { rows: state.into_changes(), outcomes })
+    Ok(Effects {
+        rows: state.into_changes(),
+        outcomes,
+    })
 }
 
 fn one(state: &mut Overlay<'_>, op: &Op) -> Result<Outcome> {
     match op {
         Op::New { type_id, draft } => write::new(state, *type_id, draft),
-        Op::Set { type_id, target, draft, mode, if_rev, upsert } => {
-            let set = write::Set { target, draft, mode: *mode, if_rev: *if_rev, upsert: *upsert };
+        Op::Set {
+            type_id,
+            target,
+            draft,
+            mode,
+            if_rev,
+            upsert,
+        } => {
+            let set = write::Set {
+                target,
+                draft,
+                mode: *mode,
+                if_rev: *if_rev,
+                upsert: *upsert,
+            };
             write::set(state, *type_id, &set)
         }
-        Op::Delete { type_id, target, if_rev } => delete::delete(state, *type_id, target, *if_rev),
+        Op::Delete {
+            type_id,
+            target,
+            if_rev,
+        } => delete::delete(state, *type_id, target, *if_rev),
         Op::Seed { objects, mode } => seed::seed(state, objects, *mode),
         Op::Ingest { type_id, drafts } => ingest::ingest(state, *type_id, drafts),
         Op::Import { objects } => import::import(state, objects),
@@ -161,7 +181,12 @@ fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
     for op in &batch.ops {
         match op {
             Op::New { type_id, draft } => draft_lookups(schema, *type_id, draft, &mut lookups),
-            Op::Set { type_id, target, .. } | Op::Delete { type_id, target, .. } => {
+            Op::Set {
+                type_id, target, ..
+            }
+            | Op::Delete {
+                type_id, target, ..
+            } => {
                 lookups.push(target_lookup(schema, *type_id, target));
             }
             Op::Seed { objects, .. } => {
@@ -174,7 +199,9 @@ fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
                 lookups.extend(ids.map(|id| Lookup::Id(*type_id, id)));
             }
             Op::Import { objects } => {
-                let ids = objects.iter().map(|o| Lookup::Id(o.type_id, o.row.id.clone()));
+                let ids = objects
+                    .iter()
+                    .map(|o| Lookup::Id(o.type_id, o.row.id.clone()));
                 lookups.extend(ids);
             }
         }
@@ -189,8 +216,11 @@ fn draft_lookups(
     lookups: &mut Vec<Lookup>,
 ) {
     lookups.extend(draft.id.clone().map(|id| Lookup::Id(type_id, id)));
-    let set: Vec<Value> =
-        draft.values.iter().map(|value| value.clone().unwrap_or(Value::Null)).collect();
+    let set: Vec<Value> = draft
+        .values
+        .iter()
+        .map(|value| value.clone().unwrap_or(Value::Null))
+        .collect();
     for (key, definition) in schema.types[type_id].keys.iter().enumerate() {
         let values = definition.of(&set);
         lookups.extend(values.map(|values| Lookup::Key(type_id, key, values)));

@@ -74,7 +74,9 @@ impl<'a> Overlay<'a> {
         {
             return Ok(Some(row));
         }
-        let Some(stored) = self.view.get_by_key(type_id, key, values)? else { return Ok(None) };
+        let Some(stored) = self.view.get_by_key(type_id, key, values)? else {
+            return Ok(None);
+        };
         let current = self.get(type_id, &stored.id)?;
         Ok(current.filter(|row| holds(definition, row, values)))
     }
@@ -103,7 +105,8 @@ impl<'a> Overlay<'a> {
         values: &[Value],
     ) -> Result<Option<Row>> {
         let own = self.rows.iter().filter_map(|((ty, _), row)| {
-            row.as_ref().filter(|row| *ty == type_id && *row.values == *values)
+            row.as_ref()
+                .filter(|row| *ty == type_id && *row.values == *values)
         });
         if let Some(row) = own.min_by(|a, b| a.id.cmp(&b.id)) {
             return Ok(Some(row.clone()));
@@ -133,7 +136,9 @@ impl<'a> Overlay<'a> {
     /// Holds a row's references against what is there.
     pub(super) fn check_references(&mut self, type_id: TypeId, row: &Row) -> Result<()> {
         for (position, field) in self.ty(type_id).fields.iter().enumerate() {
-            if let (FieldKind::Ref { to, .. }, Value::Str(held)) = (&field.kind, &row.values[position]) {
+            if let (FieldKind::Ref { to, .. }, Value::Str(held)) =
+                (&field.kind, &row.values[position])
+            {
                 let id = Id::trusted(held);
                 let to_itself = *to == type_id && id == row.id;
                 if !to_itself && self.get(*to, &id)?.is_none() {
@@ -147,7 +152,9 @@ impl<'a> Overlay<'a> {
     /// Holds a row's keys against those of all other objects, in the order of the contract.
     pub(super) fn check_keys(&mut self, type_id: TypeId, row: &Row) -> Result<()> {
         for (key, definition) in self.ty(type_id).keys.iter().enumerate() {
-            let Some(values) = definition.of(&row.values) else { continue };
+            let Some(values) = definition.of(&row.values) else {
+                continue;
+            };
             if let Some(other) = self.get_by_key(type_id, key, &values)?
                 && other.id != row.id
             {
@@ -166,7 +173,13 @@ impl<'a> Overlay<'a> {
     /// Notes a changed object.
     pub(super) fn update(&mut self, type_id: TypeId, before: Row, after: &Row) {
         self.note(type_id, after);
-        self.push(type_id, Transition::Update { before, after: after.clone() });
+        self.push(
+            type_id,
+            Transition::Update {
+                before,
+                after: after.clone(),
+            },
+        );
     }
 
     /// Notes that an object is gone.
@@ -176,7 +189,11 @@ impl<'a> Overlay<'a> {
     }
 
     fn push(&mut self, type_id: TypeId, change: Transition) {
-        self.changes.push(RowChange { type_id, at: self.now, change });
+        self.changes.push(RowChange {
+            type_id,
+            at: self.now,
+            change,
+        });
     }
 
     fn note(&mut self, type_id: TypeId, row: &Row) {
@@ -187,12 +204,17 @@ impl<'a> Overlay<'a> {
             }
         }
         for (position, field) in ty.fields.iter().enumerate() {
-            if let (FieldKind::Ref { .. }, Value::Str(held)) = (&field.kind, &row.values[position]) {
-                let holders = self.refs.entry((type_id, position, held.clone())).or_default();
+            if let (FieldKind::Ref { .. }, Value::Str(held)) = (&field.kind, &row.values[position])
+            {
+                let holders = self
+                    .refs
+                    .entry((type_id, position, held.clone()))
+                    .or_default();
                 holders.push(row.id.clone());
             }
         }
-        self.rows.insert((type_id, row.id.clone()), Some(row.clone()));
+        self.rows
+            .insert((type_id, row.id.clone()), Some(row.clone()));
     }
 }
 
@@ -209,8 +231,15 @@ pub(super) fn dangling(schema: &Schema, type_id: TypeId, field: usize, id: &Id) 
         _ => "object",
     };
     Error::new(
-        ErrorKind::Reference { type_name: ty.name.clone(), field: name.clone(), id: id.clone() },
-        format!("{}.{name} refers to {target} {id}, which does not exist", ty.name),
+        ErrorKind::Reference {
+            type_name: ty.name.clone(),
+            field: name.clone(),
+            id: id.clone(),
+        },
+        format!(
+            "{}.{name} refers to {target} {id}, which does not exist",
+            ty.name
+        ),
     )
 }
 
@@ -223,7 +252,14 @@ fn key_conflict(ty: &Type, key: KeyId, other: &Id) -> Error {
         false => format!("{} {other} has the same {}", ty.name, names.join(", ")),
     };
     let existing_id = (!secret).then(|| other.clone());
-    Error::new(ErrorKind::Conflict { type_name: ty.name.clone(), key: names, existing_id }, message)
+    Error::new(
+        ErrorKind::Conflict {
+            type_name: ty.name.clone(),
+            key: names,
+            existing_id,
+        },
+        message,
+    )
 }
 
 /// What a caller is told whose id is taken by an object with other content.

@@ -30,7 +30,9 @@ pub(super) fn seed(
         plan.link(state, n, 0, &mut faults)?;
     }
     faults.finish()?;
-    let Plan { drafts, mut ids, .. } = plan;
+    let Plan {
+        drafts, mut ids, ..
+    } = plan;
     let mut report = SeedReport::default();
     let mut written = Vec::new();
     for (n, (object, draft)) in objects.iter().zip(&drafts).enumerate() {
@@ -129,7 +131,12 @@ impl<'a> Plan<'a> {
             }
         }
         let drafts = objects.iter().map(|object| object.draft.clone()).collect();
-        Self { objects, drafts, by_key, ids: HashMap::new() }
+        Self {
+            objects,
+            drafts,
+            by_key,
+            ids: HashMap::new(),
+        }
     }
 
     /// Resolves the links of one object to ids.
@@ -141,7 +148,13 @@ impl<'a> Plan<'a> {
         faults: &mut Faults,
     ) -> Result<()> {
         let object = &self.objects[n];
-        for Link { field, to, key, values } in std::mem::take(&mut self.drafts[n].links) {
+        for Link {
+            field,
+            to,
+            key,
+            values,
+        } in std::mem::take(&mut self.drafts[n].links)
+        {
             let values = state.ty(to).keys[key].normalise(&values);
             let id = match self.by_key.get(&(to, key, values.clone())).copied() {
                 Some(target) => Some(self.id_of(state, target, depth, faults)?),
@@ -180,13 +193,24 @@ impl<'a> Plan<'a> {
         let keyed = |link: &Link| keys.iter().any(|key| key.fields.contains(&link.field));
         if self.drafts[n].links.iter().any(keyed) {
             if depth == LINKS_MAX {
-                return Err(Error::invalid(&*self.objects[n].origin, "hangs on too many links by key"));
+                return Err(Error::invalid(
+                    &*self.objects[n].origin,
+                    "hangs on too many links by key",
+                ));
             }
             self.link(state, n, depth + 1, faults)?;
         }
         let id = match matching(state, type_id, &self.drafts[n])? {
             Some(row) => row.id,
-            None => write::fresh(state, type_id, None, filled(state.ty(type_id), &self.drafts[n])).id,
+            None => {
+                write::fresh(
+                    state,
+                    type_id,
+                    None,
+                    filled(state.ty(type_id), &self.drafts[n]),
+                )
+                .id
+            }
         };
         self.ids.insert(n, id.clone());
         Ok(id)

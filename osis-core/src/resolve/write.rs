@@ -55,9 +55,19 @@ pub(super) fn fresh(
 ) -> Row {
     let now = state.now();
     let happened = |time: usize| values[time].as_time();
-    let at: Time = state.ty(type_id).log().and_then(|log| happened(log.time)).unwrap_or(now);
+    let at: Time = state
+        .ty(type_id)
+        .log()
+        .and_then(|log| happened(log.time))
+        .unwrap_or(now);
     let id = id.unwrap_or_else(|| Id::generate(at));
-    Row { id, rev: 1, created_at: now, updated_at: now, values: values.into() }
+    Row {
+        id,
+        rev: 1,
+        created_at: now,
+        updated_at: now,
+        values: values.into(),
+    }
 }
 
 /// A `_set`.
@@ -98,7 +108,10 @@ pub(super) fn put(
     state.check_references(type_id, &after)?;
     state.check_keys(type_id, &after)?;
     state.update(type_id, row, &after);
-    Ok(Outcome::Object { type_id, row: after })
+    Ok(Outcome::Object {
+        type_id,
+        row: after,
+    })
 }
 
 /// The next revision of an object with new values; nothing if they are the same.
@@ -121,8 +134,14 @@ fn absent(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<Out
     }
     if let Some(expected) = set.if_rev.filter(|rev| *rev != 0) {
         return Err(Error::new(
-            ErrorKind::RevMismatch { expected, actual: 0 },
-            format!("the {} does not exist, revision {expected} was expected", ty.name),
+            ErrorKind::RevMismatch {
+                expected,
+                actual: 0,
+            },
+            format!(
+                "the {} does not exist, revision {expected} was expected",
+                ty.name
+            ),
         ));
     }
     let mut draft = set.draft.clone();
@@ -161,16 +180,23 @@ fn check_time(
 
 /// Key and data of an upsert must not disagree.
 fn agree(state: &Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<()> {
-    let Target::Key { key, values } = set.target else { return Ok(()) };
+    let Target::Key { key, values } = set.target else {
+        return Ok(());
+    };
     let ty = state.ty(type_id);
     let definition = &ty.keys[*key];
     let mut faults = Faults::default();
     for (position, value) in definition.fields.iter().zip(values) {
-        let Some(given) = &set.draft.values[*position] else { continue };
+        let Some(given) = &set.draft.values[*position] else {
+            continue;
+        };
         let same = definition.normalise(std::slice::from_ref(given))
             == definition.normalise(std::slice::from_ref(value));
         if !same {
-            faults.add(format!("{DATA}.{}", ty.fields[*position].name), "disagrees with the key");
+            faults.add(
+                format!("{DATA}.{}", ty.fields[*position].name),
+                "disagrees with the key",
+            );
         }
     }
     faults.finish()

@@ -57,8 +57,16 @@ const FIELD_ATTRIBUTES: [&str; 18] = [
 const RELATION_ATTRIBUTES: [&str; 4] = ["from", "via", "sort", "limit"];
 
 /// Names that mean something else where a field could be named.
-const RESERVED_FIELDS: [&str; 8] =
-    ["id", "rev", "created_at", "updated_at", "or", "not", "and", "expand"];
+const RESERVED_FIELDS: [&str; 8] = [
+    "id",
+    "rev",
+    "created_at",
+    "updated_at",
+    "or",
+    "not",
+    "and",
+    "expand",
+];
 
 /// Names that begin methods of the store itself.
 const RESERVED_TYPES: [&str; 2] = ["osis", "rpc"];
@@ -95,11 +103,22 @@ pub(super) fn declare<'a>(documents: &'a [Document<'a>]) -> Declared<'a> {
     roots.iter().for_each(|root| root.allow(&SCHEMA_ATTRIBUTES));
     let types: Vec<TypeDecl<'a>> = roots.iter().flat_map(types_of).collect();
     if let Some(extra) = types.get(TYPES_MAX) {
-        extra.node.fault_of_name(format!("is one type too many, at most {TYPES_MAX} fit"));
+        extra
+            .node
+            .fault_of_name(format!("is one type too many, at most {TYPES_MAX} fit"));
     }
     check_clashes(&types);
-    let names = types.iter().enumerate().map(|(id, ty)| (ty.name.to_owned(), id)).collect();
-    Declared { name: joined_name(&roots), version: highest_version(&roots), types, names }
+    let names = types
+        .iter()
+        .enumerate()
+        .map(|(id, ty)| (ty.name.to_owned(), id))
+        .collect();
+    Declared {
+        name: joined_name(&roots),
+        version: highest_version(&roots),
+        types,
+        names,
+    }
 }
 
 /// The schemas' names joined with `+`. The canonical text of several files has such a name, so a
@@ -136,15 +155,18 @@ fn highest_version(roots: &[Node<'_>]) -> u32 {
 }
 
 fn types_of<'a>(root: &Node<'a>) -> Vec<TypeDecl<'a>> {
-    match root.get("types") {
-        Some(node) if *node.json != Json::Object(Vec::new()) => {
-            node.entries().into_iter().map(|(name, node)| type_decl(name, node)).collect()
-        }
-        _ => {
-            root.fault_missing("types", "at least one [types.NAME]");
-            Vec::new()
-        }
+    let Some(table) = root.get("types") else {
+        root.fault_missing("types", "at least one [types.NAME]");
+        return Vec::new();
+    };
+    if *table.json == Json::Object(Vec::new()) {
+        table.fault("is empty, expected at least one [types.NAME]");
     }
+    table
+        .entries()
+        .into_iter()
+        .map(|(name, node)| type_decl(name, node))
+        .collect()
 }
 
 fn type_decl<'a>(name: &'a str, node: Node<'a>) -> TypeDecl<'a> {
@@ -152,10 +174,14 @@ fn type_decl<'a>(name: &'a str, node: Node<'a>) -> TypeDecl<'a> {
     if let Some(fault) = name_fault(name) {
         node.fault_of_name(fault);
     } else if RESERVED_TYPES.contains(&name) {
-        node.fault_of_name(format!("{name:?} names methods of the store and cannot name a type"));
+        node.fault_of_name(format!(
+            "{name:?} names methods of the store and cannot name a type"
+        ));
     }
     let class = node.get("class");
-    let is_log = class.and_then(|node| node.word("class", &words::CLASSES)).unwrap_or(false);
+    let is_log = class
+        .and_then(|node| node.word("class", &words::CLASSES))
+        .unwrap_or(false);
     TypeDecl {
         name,
         plural: plural(name, &node),
@@ -171,13 +197,18 @@ fn plural(name: &str, node: &Node<'_>) -> String {
     let Some(given) = node.get("plural") else {
         let plural = format!("{name}s");
         if name.len() == NAME_MAX {
-            node.fault_missing("plural", "one, since name + \"s\" has more than 63 characters");
+            node.fault_missing(
+                "plural",
+                "one, since name + \"s\" has more than 63 characters",
+            );
         } else if let Some(fault) = plural_fault(&plural) {
             node.fault_of_name(format!("the plural of {name:?}: {fault}"));
         }
         return plural;
     };
-    let Some(plural) = given.text() else { return String::new() };
+    let Some(plural) = given.text() else {
+        return String::new();
+    };
     if let Some(fault) = name_fault(plural).or_else(|| plural_fault(plural)) {
         given.fault(fault);
     }
@@ -195,7 +226,9 @@ fn plural_fault(plural: &str) -> Option<String> {
 
 /// The fields or the relations of a type.
 fn members<'a>(ty: &Node<'a>, what: &str, attributes: &[&str]) -> Vec<Member<'a>> {
-    let Some(table) = ty.get(what) else { return Vec::new() };
+    let Some(table) = ty.get(what) else {
+        return Vec::new();
+    };
     let members = table.entries();
     for (name, node) in &members {
         node.allow(attributes);
@@ -217,7 +250,9 @@ fn check_clashes(types: &[TypeDecl<'_>]) {
     let mut taken: HashMap<&str, &TypeDecl<'_>> = HashMap::new();
     for ty in types {
         for (what, name) in [("name", ty.name), ("plural", ty.plural.as_str())] {
-            let Some(other) = taken.get(name) else { continue };
+            let Some(other) = taken.get(name) else {
+                continue;
+            };
             let fault = format!(
                 "the {what} {name:?} is taken by the type {:?} at {}",
                 other.name,

@@ -159,17 +159,31 @@ pub enum ChangeKind {
 
 /// What changes from one schema to another; nothing if both have one hash.
 pub fn diff(old: &Schema, new: &Schema) -> Vec<Change> {
-    let mut diff = Diff { old, new, changes: Vec::new() };
+    let mut diff = Diff {
+        old,
+        new,
+        changes: Vec::new(),
+    };
     diff.schema();
     for ty in &new.types {
         match old.find(&ty.name) {
             Some(before) => diff.ty(before, ty),
-            None => diff.add(true, ChangeKind::TypeAdded { type_name: ty.name.clone() }),
+            None => diff.add(
+                true,
+                ChangeKind::TypeAdded {
+                    type_name: ty.name.clone(),
+                },
+            ),
         }
     }
     let removed = old.types.iter().filter(|ty| new.find(&ty.name).is_none());
     removed.for_each(|ty| {
-        diff.add(false, ChangeKind::TypeRemoved { type_name: ty.name.clone() });
+        diff.add(
+            false,
+            ChangeKind::TypeRemoved {
+                type_name: ty.name.clone(),
+            },
+        );
     });
     diff.changes
 }
@@ -187,10 +201,21 @@ impl Diff<'_> {
 
     fn schema(&mut self) {
         let (old, new) = (self.old, self.new);
-        let attributes =
-            differences(print::schema_attributes(old), print::schema_attributes(new));
-        for Difference { attribute, from, to } in attributes {
-            self.add(true, ChangeKind::SchemaChanged { attribute, from, to });
+        let attributes = differences(print::schema_attributes(old), print::schema_attributes(new));
+        for Difference {
+            attribute,
+            from,
+            to,
+        } in attributes
+        {
+            self.add(
+                true,
+                ChangeKind::SchemaChanged {
+                    attribute,
+                    from,
+                    to,
+                },
+            );
         }
         let names = |types: &[Type]| types.iter().map(|ty| ty.name.clone()).collect::<Vec<_>>();
         self.order(None, "types", &names(&old.types), &names(&new.types));
@@ -207,17 +232,37 @@ impl Diff<'_> {
 
     fn type_attributes(&mut self, old: &Type, new: &Type) {
         let attributes = differences(print::type_attributes(old), print::type_attributes(new));
-        for Difference { attribute, from, to } in attributes {
+        for Difference {
+            attribute,
+            from,
+            to,
+        } in attributes
+        {
             let type_name = new.name.clone();
             match attribute {
                 "unique" | "index" => {}
                 "access" => {
                     let lossless = is_no_wider(old, new);
-                    self.add(lossless, ChangeKind::AccessChanged { type_name, from, to });
+                    self.add(
+                        lossless,
+                        ChangeKind::AccessChanged {
+                            type_name,
+                            from,
+                            to,
+                        },
+                    );
                 }
                 _ => {
                     let lossless = keeps_type(attribute, old, new);
-                    self.add(lossless, ChangeKind::TypeChanged { type_name, attribute, from, to });
+                    self.add(
+                        lossless,
+                        ChangeKind::TypeChanged {
+                            type_name,
+                            attribute,
+                            from,
+                            to,
+                        },
+                    );
                 }
             }
         }
@@ -236,7 +281,11 @@ impl Diff<'_> {
                 _ => self.add(!now.required, ChangeKind::FieldAdded { type_name, field }),
             }
         }
-        for field in old.fields.iter().filter(|field| new.field(&field.name).is_none()) {
+        for field in old
+            .fields
+            .iter()
+            .filter(|field| new.field(&field.name).is_none())
+        {
             let (type_name, field) = (new.name.clone(), field.name.clone());
             self.add(false, ChangeKind::FieldRemoved { type_name, field });
         }
@@ -245,12 +294,23 @@ impl Diff<'_> {
     }
 
     fn field(&mut self, ty: &str, old: &Field, new: &Field, changed: Vec<Difference>) {
-        for Difference { attribute, from, to } in changed {
+        for Difference {
+            attribute,
+            from,
+            to,
+        } in changed
+        {
             if matches!(attribute, "unique" | "index" | "search") {
                 continue;
             }
             let (type_name, field) = (ty.to_owned(), new.name.clone());
-            let what = ChangeKind::FieldChanged { type_name, field, attribute, from, to };
+            let what = ChangeKind::FieldChanged {
+                type_name,
+                field,
+                attribute,
+                from,
+                to,
+            };
             self.add(keeps_field(attribute, old, new), what);
         }
     }
@@ -261,15 +321,31 @@ impl Diff<'_> {
             // A field that no stored object has is null in all of them, and nulls never clash.
             let is_unset = |name: &String| {
                 old.field(name).is_none()
-                    && new.field(name).is_some_and(|field| !new.fields[field].required)
+                    && new
+                        .field(name)
+                        .is_some_and(|field| !new.fields[field].required)
             };
             let (type_name, fields, fold) = (new.name.clone(), fields.clone(), *fold);
             let lossless = fields.iter().any(is_unset);
-            self.add(lossless, ChangeKind::KeyAdded { type_name, fields, fold });
+            self.add(
+                lossless,
+                ChangeKind::KeyAdded {
+                    type_name,
+                    fields,
+                    fold,
+                },
+            );
         }
         for (fields, fold) in before.iter().filter(|key| !now.contains(key)) {
             let (type_name, fields, fold) = (new.name.clone(), fields.clone(), *fold);
-            self.add(false, ChangeKind::KeyRemoved { type_name, fields, fold });
+            self.add(
+                false,
+                ChangeKind::KeyRemoved {
+                    type_name,
+                    fields,
+                    fold,
+                },
+            );
         }
         self.order(Some(new), "keys", &before, &now);
     }
@@ -291,7 +367,14 @@ impl Diff<'_> {
         let (from, to) = (weights(old), weights(new));
         if from != to {
             let type_name = new.name.clone();
-            self.add(true, ChangeKind::SearchChanged { type_name, from, to });
+            self.add(
+                true,
+                ChangeKind::SearchChanged {
+                    type_name,
+                    from,
+                    to,
+                },
+            );
         }
     }
 
@@ -308,10 +391,23 @@ impl Diff<'_> {
             let (from, to) = (before.get(name).cloned(), now.get(name).cloned());
             if from != to {
                 let (type_name, relation) = (new.name.clone(), name.clone());
-                self.add(true, ChangeKind::RelationChanged { type_name, relation, from, to });
+                self.add(
+                    true,
+                    ChangeKind::RelationChanged {
+                        type_name,
+                        relation,
+                        from,
+                        to,
+                    },
+                );
             }
         }
-        let names = |ty: &Type| ty.relations.iter().map(|r| r.name.clone()).collect::<Vec<_>>();
+        let names = |ty: &Type| {
+            ty.relations
+                .iter()
+                .map(|r| r.name.clone())
+                .collect::<Vec<_>>()
+        };
         self.order(Some(new), "relations", &names(old), &names(new));
     }
 
@@ -348,27 +444,41 @@ fn differences(old: Attributes, new: Attributes) -> Vec<Difference> {
         from: written(&old, attribute),
         to: written(&new, attribute),
     });
-    all.filter(|difference| difference.from != difference.to).collect()
+    all.filter(|difference| difference.from != difference.to)
+        .collect()
 }
 
 /// Keys by the names of their fields.
 fn keys(ty: &Type) -> Vec<(Vec<String>, bool)> {
     let names = |key: usize| ty.key_fields(key).into_iter().map(str::to_owned).collect();
-    ty.keys.iter().enumerate().map(|(id, key)| (names(id), key.fold)).collect()
+    ty.keys
+        .iter()
+        .enumerate()
+        .map(|(id, key)| (names(id), key.fold))
+        .collect()
 }
 
 /// Indexes by the names of their columns: first those at fields, then the composite ones.
 fn indexes(ty: &Type) -> Vec<Vec<String>> {
-    let single = ty.fields.iter().filter(|field| field.index).map(|field| vec![field.name.clone()]);
+    let single = ty
+        .fields
+        .iter()
+        .filter(|field| field.index)
+        .map(|field| vec![field.name.clone()]);
     let composite = ty.indexes.iter().map(|index| {
-        index.iter().map(|(column, direction)| print::column_of(*column, *direction, ty)).collect()
+        index
+            .iter()
+            .map(|(column, direction)| print::column_of(*column, *direction, ty))
+            .collect()
     });
     single.chain(composite).collect()
 }
 
 fn weights(ty: &Type) -> BTreeMap<String, u32> {
     let fields = ty.fields.iter();
-    fields.filter_map(|field| Some((field.name.clone(), field.search?))).collect()
+    fields
+        .filter_map(|field| Some((field.name.clone(), field.search?)))
+        .collect()
 }
 
 /// Whether an attribute of a field changes without loss.
@@ -389,7 +499,13 @@ fn keeps_field(attribute: &str, old: &Field, new: &Field) -> bool {
         "pattern" => new.pattern.is_none(),
         "format" => new.format.is_none(),
         // Restricting deletes nothing that stays today.
-        "on_delete" => matches!(new.kind, FieldKind::Ref { on_delete: OnDelete::Restrict, .. }),
+        "on_delete" => matches!(
+            new.kind,
+            FieldKind::Ref {
+                on_delete: OnDelete::Restrict,
+                ..
+            }
+        ),
         "values" => match (&old.kind, &new.kind) {
             (FieldKind::Enum(old), FieldKind::Enum(new)) => old.iter().all(|v| new.contains(v)),
             _ => false,
@@ -410,7 +526,11 @@ fn keeps_type(attribute: &str, old: &Type, new: &Type) -> bool {
     match attribute {
         "doc" => true,
         "retention_days" => {
-            let days = |ty: &Type| ty.log().and_then(|log| log.retention_days).unwrap_or(u32::MAX);
+            let days = |ty: &Type| {
+                ty.log()
+                    .and_then(|log| log.retention_days)
+                    .unwrap_or(u32::MAX)
+            };
             days(new) >= days(old)
         }
         "owner" => old.owner.is_none(),
@@ -445,33 +565,76 @@ impl fmt::Display for Change {
 impl fmt::Display for ChangeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::SchemaChanged { attribute, from, to } => {
+            Self::SchemaChanged {
+                attribute,
+                from,
+                to,
+            } => {
                 write!(f, "schema: `{attribute}` {}", Turn(from, to))
             }
-            Self::Reordered { type_name: Some(ty), what } => {
+            Self::Reordered {
+                type_name: Some(ty),
+                what,
+            } => {
                 write!(f, "{ty}: {what} come in another order")
             }
-            Self::Reordered { type_name: None, what } => write!(f, "{what} come in another order"),
+            Self::Reordered {
+                type_name: None,
+                what,
+            } => write!(f, "{what} come in another order"),
             Self::TypeAdded { type_name } => write!(f, "{type_name}: new type"),
             Self::TypeRemoved { type_name } => write!(f, "{type_name}: type removed"),
-            Self::TypeChanged { type_name, attribute, from, to } => {
+            Self::TypeChanged {
+                type_name,
+                attribute,
+                from,
+                to,
+            } => {
                 write!(f, "{type_name}: `{attribute}` {}", Turn(from, to))
             }
-            Self::AccessChanged { type_name, from, to } => {
+            Self::AccessChanged {
+                type_name,
+                from,
+                to,
+            } => {
                 write!(f, "{type_name}: `access` {}", Turn(from, to))
             }
             Self::FieldAdded { type_name, field } => write!(f, "{type_name}.{field}: new field"),
             Self::FieldRemoved { type_name, field } => {
                 write!(f, "{type_name}.{field}: field removed")
             }
-            Self::FieldChanged { type_name, field, attribute, from, to } => {
+            Self::FieldChanged {
+                type_name,
+                field,
+                attribute,
+                from,
+                to,
+            } => {
                 write!(f, "{type_name}.{field}: `{attribute}` {}", Turn(from, to))
             }
-            Self::KeyAdded { type_name, fields, fold } => {
-                write!(f, "{type_name}: new key ({}){}", fields.join(", "), folded(*fold))
+            Self::KeyAdded {
+                type_name,
+                fields,
+                fold,
+            } => {
+                write!(
+                    f,
+                    "{type_name}: new key ({}){}",
+                    fields.join(", "),
+                    folded(*fold)
+                )
             }
-            Self::KeyRemoved { type_name, fields, fold } => {
-                write!(f, "{type_name}: key ({}){} removed", fields.join(", "), folded(*fold))
+            Self::KeyRemoved {
+                type_name,
+                fields,
+                fold,
+            } => {
+                write!(
+                    f,
+                    "{type_name}: key ({}){} removed",
+                    fields.join(", "),
+                    folded(*fold)
+                )
             }
             Self::IndexAdded { type_name, columns } => {
                 write!(f, "{type_name}: new index ({})", columns.join(", "))
@@ -479,11 +642,23 @@ impl fmt::Display for ChangeKind {
             Self::IndexRemoved { type_name, columns } => {
                 write!(f, "{type_name}: index ({}) removed", columns.join(", "))
             }
-            Self::SearchChanged { type_name, from, to } => {
+            Self::SearchChanged {
+                type_name,
+                from,
+                to,
+            } => {
                 let (from, to) = (weights_in_words(from), weights_in_words(to));
-                write!(f, "{type_name}: searchable fields change from {from} to {to}")
+                write!(
+                    f,
+                    "{type_name}: searchable fields change from {from} to {to}"
+                )
             }
-            Self::RelationChanged { type_name, relation, from, to } => {
+            Self::RelationChanged {
+                type_name,
+                relation,
+                from,
+                to,
+            } => {
                 write!(f, "{type_name}: relation `{relation}` {}", Turn(from, to))
             }
         }
@@ -512,6 +687,9 @@ fn weights_in_words(weights: &BTreeMap<String, u32>) -> String {
     if weights.is_empty() {
         return "none".to_owned();
     }
-    let words: Vec<String> = weights.iter().map(|(name, weight)| format!("{name} {weight}")).collect();
+    let words: Vec<String> = weights
+        .iter()
+        .map(|(name, weight)| format!("{name} {weight}"))
+        .collect();
     words.join(", ")
 }

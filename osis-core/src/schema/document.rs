@@ -53,26 +53,39 @@ impl<'a> Document<'a> {
 
     /// The table that the whole file is.
     pub(super) fn root(&self) -> Node<'_> {
-        Node { document: self, json: &self.root, path: String::new() }
+        Node {
+            document: self,
+            json: &self.root,
+            path: String::new(),
+        }
     }
 
     fn table(&mut self, table: &DeTable<'_>, path: &str) -> Json {
         let entries = table.iter().map(|(name, value)| {
             let path = join(path, name.get_ref());
-            (name.get_ref().to_string(), self.value(value, name.span().start, path))
+            (
+                name.get_ref().to_string(),
+                self.value(value, name.span().start, path),
+            )
         });
         Json::Object(entries.collect())
     }
 
     fn value(&mut self, value: &toml::Spanned<DeValue<'_>>, name: usize, path: String) -> Json {
         let is_time = matches!(value.get_ref(), DeValue::Datetime(_));
-        let place = Place { name, value: value.span().start, is_time };
+        let place = Place {
+            name,
+            value: value.span().start,
+            is_time,
+        };
         let json = match value.get_ref() {
             DeValue::String(text) => Json::Str(text.to_string()),
-            DeValue::Integer(number) => match i64::from_str_radix(number.as_str(), number.radix()) {
-                Ok(n) => Json::Int(n.into()),
-                Err(_) => Json::Huge(number.as_str().into()),
-            },
+            DeValue::Integer(number) => {
+                match i64::from_str_radix(number.as_str(), number.radix()) {
+                    Ok(n) => Json::Int(n.into()),
+                    Err(_) => Json::Huge(number.as_str().into()),
+                }
+            }
             DeValue::Float(number) => match number.as_str().parse::<f64>() {
                 Ok(x) if x.is_finite() => Json::Float(x + 0.0),
                 _ => Json::Huge(number.as_str().into()),
@@ -81,9 +94,8 @@ impl<'a> Document<'a> {
             DeValue::Datetime(time) => Json::Str(time.to_string()),
             DeValue::Array(items) => {
                 let items = items.iter().enumerate();
-                let items = items.map(|(n, item)| {
-                    self.value(item, item.span().start, format!("{path}[{n}]"))
-                });
+                let items = items
+                    .map(|(n, item)| self.value(item, item.span().start, format!("{path}[{n}]")));
                 Json::Array(items.collect())
             }
             DeValue::Table(table) => self.table(table, &path),
@@ -105,7 +117,11 @@ impl<'a> Document<'a> {
     }
 
     fn note(&self, offset: usize, path: &str, message: impl Into<String>) {
-        let fault = Fault { path: path.to_owned(), message: message.into(), column: None };
+        let fault = Fault {
+            path: path.to_owned(),
+            message: message.into(),
+            column: None,
+        };
         self.faults.borrow_mut().push((offset, fault));
     }
 
@@ -125,7 +141,11 @@ impl<'a> Document<'a> {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
         let start = before.rfind('\n').map_or(0, |end| end + 1);
-        let column = before[start..].trim_start_matches('\u{feff}').chars().count() + 1;
+        let column = before[start..]
+            .trim_start_matches('\u{feff}')
+            .chars()
+            .count()
+            + 1;
         format!("{}:{line}:{column}", self.source.file)
     }
 }
@@ -142,7 +162,9 @@ pub(super) fn finish(documents: &[Document<'_>]) -> Result<()> {
             Fault { message, ..fault }
         }));
     }
-    let Some(first) = faults.first() else { return Ok(()) };
+    let Some(first) = faults.first() else {
+        return Ok(());
+    };
     let message = match faults.len() - 1 {
         0 => first.message.clone(),
         1 => format!("{} (and 1 more fault)", first.message),
@@ -153,7 +175,11 @@ pub(super) fn finish(documents: &[Document<'_>]) -> Result<()> {
 }
 
 fn join(path: &str, name: &str) -> String {
-    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+    if path.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{path}.{name}")
+    }
 }
 
 /// One value of a document. Whatever it is asked for and is not, it notes as a fault.
@@ -169,13 +195,19 @@ pub(super) struct Node<'a> {
 impl<'a> Node<'a> {
     /// Notes a fault of this value.
     pub(super) fn fault(&self, message: impl Into<String>) {
-        let offset = self.document.place(&self.path).map_or(0, |place| place.value);
+        let offset = self
+            .document
+            .place(&self.path)
+            .map_or(0, |place| place.value);
         self.document.note(offset, &self.path, message);
     }
 
     /// Notes a fault of the name that this value stands under.
     pub(super) fn fault_of_name(&self, message: impl Into<String>) {
-        let offset = self.document.place(&self.path).map_or(0, |place| place.name);
+        let offset = self
+            .document
+            .place(&self.path)
+            .map_or(0, |place| place.name);
         self.document.note(offset, &self.path, message);
     }
 
@@ -204,13 +236,21 @@ impl<'a> Node<'a> {
 
     /// Where its name stands, for faults of something else: `shop.toml:12:1`.
     pub(super) fn position(&self) -> String {
-        self.document.position(self.document.place(&self.path).map_or(0, |place| place.name))
+        self.document.position(
+            self.document
+                .place(&self.path)
+                .map_or(0, |place| place.name),
+        )
     }
 
     /// The entry of a table; none of anything else.
     pub(super) fn get(&self, name: &str) -> Option<Node<'a>> {
         let json = self.json.get(name)?;
-        Some(Node { document: self.document, json, path: join(&self.path, name) })
+        Some(Node {
+            document: self.document,
+            json,
+            path: join(&self.path, name),
+        })
     }
 
     /// The entries of a table, in the order of the file.
@@ -219,10 +259,15 @@ impl<'a> Node<'a> {
             self.fault(format!("expected a table, got {}", self.kind()));
             return Vec::new();
         };
-        let node = |name: &str, json| {
-            Node { document: self.document, json, path: join(&self.path, name) }
+        let node = |name: &str, json| Node {
+            document: self.document,
+            json,
+            path: join(&self.path, name),
         };
-        entries.iter().map(|(name, json)| (name.as_str(), node(name, json))).collect()
+        entries
+            .iter()
+            .map(|(name, json)| (name.as_str(), node(name, json)))
+            .collect()
     }
 
     /// Refuses entries with other names than these.
@@ -243,8 +288,10 @@ impl<'a> Node<'a> {
             self.fault(format!("expected a list, got {}", self.kind()));
             return Vec::new();
         };
-        let node = |(n, json)| {
-            Node { document: self.document, json, path: format!("{}[{n}]", self.path) }
+        let node = |(n, json)| Node {
+            document: self.document,
+            json,
+            path: format!("{}[{n}]", self.path),
         };
         items.iter().enumerate().map(node).collect()
     }
@@ -272,7 +319,10 @@ impl<'a> Node<'a> {
         let found = words.iter().find(|(word, _)| *word == text);
         if found.is_none() {
             let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            self.fault(format!("unknown {what} {text:?}, expected one of {}", known.join(", ")));
+            self.fault(format!(
+                "unknown {what} {text:?}, expected one of {}",
+                known.join(", ")
+            ));
         }
         found.map(|(_, meaning)| meaning.clone())
     }
@@ -289,7 +339,9 @@ impl<'a> Node<'a> {
                 _ => self.kind().to_owned(),
             };
             let (least, most) = (range.start(), range.end());
-            self.fault(format!("expected a whole number from {least} to {most}, got {got}"));
+            self.fault(format!(
+                "expected a whole number from {least} to {most}, got {got}"
+            ));
         }
         found
     }
@@ -301,7 +353,9 @@ impl<'a> Node<'a> {
 
     /// The flag under a name; false if there is none.
     pub(super) fn flag(&self, name: &str) -> bool {
-        let Some(node) = self.get(name) else { return false };
+        let Some(node) = self.get(name) else {
+            return false;
+        };
         match node.json {
             Json::Bool(flag) => *flag,
             _ => {
@@ -313,7 +367,10 @@ impl<'a> Node<'a> {
 
     /// Whether it was written as a TOML date or time.
     pub(super) fn is_time(&self) -> bool {
-        self.document.places.get(&self.path).is_some_and(|place| place.is_time)
+        self.document
+            .places
+            .get(&self.path)
+            .is_some_and(|place| place.is_time)
     }
 
     /// What it is, for faults.

@@ -16,7 +16,7 @@ const VALUE_MAX: usize = 255;
 /// Longest pattern in bytes.
 const PATTERN_MAX: usize = 4096;
 /// Largest compiled pattern in bytes: a schema must not eat the memory of whoever opens it.
-const PATTERN_SIZE_MAX: usize = 1 << 20;
+const PATTERN_SIZE_MAX: usize = 10 << 20;
 
 /// The types that can be part of a key: those whose values have one form and a bounded length.
 const KEYABLE: [&str; 6] = ["string", "int", "bool", "time", "enum", "ref"];
@@ -24,7 +24,12 @@ const KEYABLE: [&str; 6] = ["string", "int", "bool", "time", "enum", "ref"];
 /// Which types of fields an attribute goes with; those not listed go with all.
 const GOES_WITH: [(&str, &[&str]); 11] = [
     ("unique", &KEYABLE),
-    ("index", &["string", "int", "float", "bool", "time", "enum", "ref", "list"]),
+    (
+        "index",
+        &[
+            "string", "int", "float", "bool", "time", "enum", "ref", "list",
+        ],
+    ),
     ("search", &["string", "text", "enum", "list"]),
     ("min", &["int", "float", "string", "text", "list"]),
     ("max", &["int", "float", "string", "text", "list"]),
@@ -78,17 +83,27 @@ pub(super) fn field(name: &str, node: &Node<'_>, declared: &Declared<'_>) -> Opt
         doc: node.get_text("doc").map(str::to_owned),
         required: node.flag("required"),
         default: None,
-        unique: node.get("unique").and_then(|unique| self::unique(&unique, &kind)),
+        unique: node
+            .get("unique")
+            .and_then(|unique| self::unique(&unique, &kind)),
         index: node.flag("index"),
         composite: false,
-        search: node.get("search").and_then(|weight| weight.number(&(1..=100))),
+        search: node
+            .get("search")
+            .and_then(|weight| weight.number(&(1..=100))),
         secret: node.flag("secret"),
         immutable: node.flag("immutable"),
         min: bound("min"),
         max: bound("max"),
-        pattern: node.get("pattern").and_then(|pattern| self::pattern(&pattern)),
-        format: node.get("format").and_then(|format| format.word("format", &words::FORMATS)),
-        merge: node.get("merge").and_then(|merge| self::merge(&merge, &kind)),
+        pattern: node
+            .get("pattern")
+            .and_then(|pattern| self::pattern(&pattern)),
+        format: node
+            .get("format")
+            .and_then(|format| format.word("format", &words::FORMATS)),
+        merge: node
+            .get("merge")
+            .and_then(|merge| self::merge(&merge, &kind)),
         kind,
     };
     check_bounds(node, &field);
@@ -113,18 +128,26 @@ fn kind(node: &Node<'_>, declared: &Declared<'_>) -> Option<FieldKind> {
 
 fn enumeration(node: &Node<'_>) -> Option<FieldKind> {
     let Some(list) = node.get("values") else {
-        node.fault_missing("values", "the values of the enum, such as [\"draft\", \"published\"]");
+        node.fault_missing(
+            "values",
+            "the values of the enum, such as [\"draft\", \"published\"]",
+        );
         return None;
     };
     let items = list.items();
     if !(1..=VALUES_MAX).contains(&items.len()) {
-        list.fault(format!("expected 1 to {VALUES_MAX} values, got {}", items.len()));
+        list.fault(format!(
+            "expected 1 to {VALUES_MAX} values, got {}",
+            items.len()
+        ));
     }
     let mut values: Vec<String> = Vec::new();
     for item in items {
         let Some(text) = item.text() else { continue };
         if text.is_empty() || text.len() > VALUE_MAX || text.chars().any(char::is_control) {
-            item.fault(format!("expected 1 to {VALUE_MAX} bytes without control characters"));
+            item.fault(format!(
+                "expected 1 to {VALUE_MAX} bytes without control characters"
+            ));
         } else if values.iter().any(|known| known == text) {
             item.fault(format!("the value {text:?} stands twice"));
         }
@@ -142,13 +165,18 @@ fn reference(node: &Node<'_>, declared: &Declared<'_>) -> Option<FieldKind> {
     };
     let name = target.text()?;
     let Some(&to) = declared.names.get(name) else {
-        target.fault(format!("there is no type {name:?}, expected the name of a type"));
+        target.fault(format!(
+            "there is no type {name:?}, expected the name of a type"
+        ));
         return None;
     };
     if declared.types[to].is_log {
         target.fault(format!("{name} is a log type, to which nothing can refer"));
     }
-    Some(FieldKind::Ref { to, on_delete: on_delete.unwrap_or(OnDelete::Restrict) })
+    Some(FieldKind::Ref {
+        to,
+        on_delete: on_delete.unwrap_or(OnDelete::Restrict),
+    })
 }
 
 fn list(node: &Node<'_>) -> Option<FieldKind> {
@@ -169,7 +197,9 @@ fn goes_with(attribute: &str, kind: &FieldKind) -> bool {
 /// Refuses attributes that do not go with the type; a flag that is false says nothing.
 fn check_attributes(node: &Node<'_>, kind: &FieldKind) {
     for (attribute, kinds) in GOES_WITH {
-        let Some(given) = node.get(attribute).filter(|given| *given.json != Json::Bool(false))
+        let Some(given) = node
+            .get(attribute)
+            .filter(|given| *given.json != Json::Bool(false))
         else {
             continue;
         };
@@ -192,7 +222,10 @@ fn unique(node: &Node<'_>, kind: &FieldKind) -> Option<Unique> {
         Json::Bool(true) => Some(Unique::Exact),
         Json::Str(word) if word == "fold" => {
             if *kind != FieldKind::String && goes_with("unique", kind) {
-                node.fault(format!("\"fold\" goes with type string only, not with {}", kind.name()));
+                node.fault(format!(
+                    "\"fold\" goes with type string only, not with {}",
+                    kind.name()
+                ));
             }
             Some(Unique::Fold)
         }
@@ -233,13 +266,13 @@ fn check_bounds(node: &Node<'_>, field: &Field) {
 fn pattern(node: &Node<'_>) -> Option<Regex> {
     let text = node.text()?;
     if text.len() > PATTERN_MAX {
-        node.fault(format!("has {} bytes, at most {PATTERN_MAX} fit", text.len()));
+        node.fault(format!(
+            "has {} bytes, at most {PATTERN_MAX} fit",
+            text.len()
+        ));
         return None;
     }
-    let built = RegexBuilder::new(text)
-        .size_limit(PATTERN_SIZE_MAX)
-        .dfa_size_limit(PATTERN_SIZE_MAX)
-        .build();
+    let built = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).build();
     match built {
         Ok(pattern) => Some(pattern),
         Err(regex::Error::CompiledTooBig(_)) => {
@@ -249,7 +282,11 @@ fn pattern(node: &Node<'_>) -> Option<Regex> {
         Err(error) => {
             // The library draws a picture over several lines; its last line says what is wrong.
             let error = error.to_string();
-            let reason = error.lines().last().unwrap_or_default().trim_start_matches("error: ");
+            let reason = error
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim_start_matches("error: ");
             node.fault(format!("expected a regular expression: {reason}"));
             None
         }
@@ -266,14 +303,21 @@ fn merge(node: &Node<'_>, kind: &FieldKind) -> Option<Merge> {
     };
     if !kinds.contains(&kind.name()) {
         let word = words::word(&words::MERGES, &merge);
-        node.fault(format!("{word:?} goes with {} only, not with {}", kinds.join(", "), kind.name()));
+        node.fault(format!(
+            "{word:?} goes with {} only, not with {}",
+            kinds.join(", "),
+            kind.name()
+        ));
     }
     Some(merge)
 }
 
 fn check_secret(node: &Node<'_>, field: &Field) {
     if field.secret && field.index {
-        node.fault_of("index", "a secret field cannot be indexed: nobody may filter on it");
+        node.fault_of(
+            "index",
+            "a secret field cannot be indexed: nobody may filter on it",
+        );
     }
     if field.secret && field.search.is_some() {
         node.fault_of("search", "a secret field cannot be searched");
@@ -281,7 +325,13 @@ fn check_secret(node: &Node<'_>, field: &Field) {
 }
 
 fn check_required(node: &Node<'_>, field: &Field) {
-    let set_null = matches!(field.kind, FieldKind::Ref { on_delete: OnDelete::SetNull, .. });
+    let set_null = matches!(
+        field.kind,
+        FieldKind::Ref {
+            on_delete: OnDelete::SetNull,
+            ..
+        }
+    );
     if set_null && field.required {
         node.fault_of("on_delete", "\"set_null\" cannot unset a required field");
     }
@@ -291,7 +341,10 @@ fn check_required(node: &Node<'_>, field: &Field) {
 pub(super) fn default(field: &Field, node: &Node<'_>) -> Option<Value> {
     let given = node.get("default")?;
     if given.is_time() && field.kind != FieldKind::Time {
-        given.fault(format!("expected a value of type {}, got a date or time", field.kind.name()));
+        given.fault(format!(
+            "expected a value of type {}, got a date or time",
+            field.kind.name()
+        ));
         return None;
     }
     given.with(|path, faults| crate::input::value(field, given.json, path, faults))

@@ -114,12 +114,19 @@ impl Type {
 
     /// The names of a key's fields.
     pub fn key_fields(&self, key: KeyId) -> Vec<&str> {
-        self.keys[key].fields.iter().map(|&field| self.fields[field].name.as_str()).collect()
+        self.keys[key]
+            .fields
+            .iter()
+            .map(|&field| self.fields[field].name.as_str())
+            .collect()
     }
 
     /// Whether a key holds a secret field, so that nobody may name it or learn who has it.
     pub fn key_is_secret(&self, key: KeyId) -> bool {
-        self.keys[key].fields.iter().any(|&field| self.fields[field].secret)
+        self.keys[key]
+            .fields
+            .iter()
+            .any(|&field| self.fields[field].secret)
     }
 
     /// The relation of that name.
@@ -138,11 +145,16 @@ impl Type {
     /// Positions of the searchable fields in the order in which their words are counted:
     /// falling weight, fields of type `text` after all others, then the order of the schema.
     pub fn search_fields(&self) -> Vec<usize> {
-        let mut fields: Vec<usize> =
-            (0..self.fields.len()).filter(|&f| self.fields[f].search.is_some()).collect();
+        let mut fields: Vec<usize> = (0..self.fields.len())
+            .filter(|&f| self.fields[f].search.is_some())
+            .collect();
         fields.sort_by_key(|&f| {
             let field = &self.fields[f];
-            (matches!(field.kind, FieldKind::Text), std::cmp::Reverse(field.search), f)
+            (
+                matches!(field.kind, FieldKind::Text),
+                std::cmp::Reverse(field.search),
+                f,
+            )
         });
         fields
     }
@@ -280,7 +292,11 @@ impl Field {
 
     /// Whether filters may name it with `eq`, `ne`, `in`, `exists`.
     pub fn filterable(&self) -> bool {
-        !self.secret && !matches!(self.kind, FieldKind::Text | FieldKind::Json | FieldKind::Bytes)
+        !self.secret
+            && !matches!(
+                self.kind,
+                FieldKind::Text | FieldKind::Json | FieldKind::Bytes
+            )
     }
 
     /// Whether results may be sorted by it.
@@ -415,7 +431,11 @@ impl Key {
     /// The values of this key in an object, in the form in which they are compared; nothing where
     /// one of them is null, since nulls never clash.
     pub fn of(&self, values: &[Value]) -> Option<Vec<Value>> {
-        let own: Vec<Value> = self.fields.iter().map(|&field| values[field].clone()).collect();
+        let own: Vec<Value> = self
+            .fields
+            .iter()
+            .map(|&field| values[field].clone())
+            .collect();
         (!own.iter().any(Value::is_null)).then(|| self.normalise(&own))
     }
 }

@@ -8,9 +8,7 @@ use std::collections::HashMap;
 
 use super::declare::{Declared, TypeDecl, declare};
 use super::document::{self, Document};
-use super::model::{
-    Access, Class, Column, Field, FieldKind, Referrer, Schema, Type, TypeId, Who,
-};
+use super::model::{Access, Class, Column, Field, FieldKind, Referrer, Schema, Type, TypeId, Who};
 use super::{field, print, types};
 use crate::error::{Error, Result};
 
@@ -29,7 +27,10 @@ pub struct Source {
 impl Source {
     /// A file that was read.
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { file: file.into(), text: text.into() }
+        Self {
+            file: file.into(),
+            text: text.into(),
+        }
     }
 
     /// The built-in schema.
@@ -45,26 +46,42 @@ impl Source {
 /// ``shop.toml:12:23: unknown field type "strng", expected one of string, text, …``.
 pub fn load(sources: &[Source]) -> Result<Schema> {
     if sources.is_empty() {
-        return Err(Error::invalid("schema", "there is none, expected at least one schema file"));
+        return Err(Error::invalid(
+            "schema",
+            "there is none, expected at least one schema file",
+        ));
     }
     let documents: Vec<Document<'_>> = sources.iter().map(Document::parse).collect();
     document::finish(&documents)?;
     let declared = declare(&documents);
     document::finish(&documents)?;
-    let fields: Vec<Vec<Field>> = declared.types.iter().map(|ty| fields(ty, &declared)).collect();
+    let fields: Vec<Vec<Field>> = declared
+        .types
+        .iter()
+        .map(|ty| fields(ty, &declared))
+        .collect();
     document::finish(&documents)?;
     let pairs = declared.types.iter().zip(fields).enumerate();
-    let mut types: Vec<Type> = pairs.map(|(id, (decl, fields))| own(id, decl, fields)).collect();
+    let mut types: Vec<Type> = pairs
+        .map(|(id, (decl, fields))| own(id, decl, fields))
+        .collect();
     document::finish(&documents)?;
     connect(&mut types, &declared);
     document::finish(&documents)?;
-    let Declared { name, version, names, .. } = declared;
+    let Declared {
+        name,
+        version,
+        names,
+        ..
+    } = declared;
     Ok(sealed(name, version, types, names))
 }
 
 fn fields(decl: &TypeDecl<'_>, declared: &Declared<'_>) -> Vec<Field> {
     let fields = decl.fields.iter();
-    fields.filter_map(|(name, node)| field::field(name, node, declared)).collect()
+    fields
+        .filter_map(|(name, node)| field::field(name, node, declared))
+        .collect()
 }
 
 /// A type with all that can be said without looking at another.
@@ -80,7 +97,11 @@ fn own(id: TypeId, decl: &TypeDecl<'_>, mut fields: Vec<Field>) -> Type {
         indexes: Vec::new(),
         relations: Vec::new(),
         owner: None,
-        access: Access { read: Who::Any, read_if: None, write: Who::Admin },
+        access: Access {
+            read: Who::Any,
+            read_if: None,
+            write: Who::Admin,
+        },
         referrers: Vec::new(),
     };
     types::add_indexes(&decl.node, &mut ty);
@@ -97,13 +118,23 @@ fn own(id: TypeId, decl: &TypeDecl<'_>, mut fields: Vec<Field>) -> Type {
 
 /// Marks the fields that composite keys and indexes hold: their strings are shorter.
 fn mark_composite(ty: &mut Type) {
-    let keyed = ty.keys.iter().filter(|key| key.fields.len() > 1).flat_map(|key| &key.fields);
-    let indexed = ty.indexes.iter().flatten().filter_map(|(column, _)| match column {
-        Column::Field(field) => Some(field),
-        _ => None,
-    });
+    let keyed = ty
+        .keys
+        .iter()
+        .filter(|key| key.fields.len() > 1)
+        .flat_map(|key| &key.fields);
+    let indexed = ty
+        .indexes
+        .iter()
+        .flatten()
+        .filter_map(|(column, _)| match column {
+            Column::Field(field) => Some(field),
+            _ => None,
+        });
     let marked: Vec<usize> = keyed.chain(indexed).copied().collect();
-    marked.into_iter().for_each(|field| ty.fields[field].composite = true);
+    marked
+        .into_iter()
+        .for_each(|field| ty.fields[field].composite = true);
 }
 
 /// Adds what ties types to each other.
@@ -129,26 +160,32 @@ fn connect(types: &mut [Type], declared: &Declared<'_>) {
 
 fn referrers(target: TypeId, types: &[Type]) -> Vec<Referrer> {
     let fields = types.iter().flat_map(|ty| {
-        ty.fields.iter().enumerate().map(|(position, field)| (ty.id, position, &field.kind))
+        ty.fields
+            .iter()
+            .enumerate()
+            .map(|(position, field)| (ty.id, position, &field.kind))
     });
     let referrers = fields.filter_map(|(type_id, field, kind)| match kind {
-        FieldKind::Ref { to, on_delete } if *to == target => {
-            Some(Referrer { type_id, field, on_delete: *on_delete })
-        }
+        FieldKind::Ref { to, on_delete } if *to == target => Some(Referrer {
+            type_id,
+            field,
+            on_delete: *on_delete,
+        }),
         _ => None,
     });
     referrers.collect()
 }
 
 /// The finished schema, with its canonical text and the hash of it.
-fn sealed(
-    name: String,
-    version: u32,
-    types: Vec<Type>,
-    names: HashMap<String, TypeId>,
-) -> Schema {
-    let mut schema =
-        Schema { name, version, hash: String::new(), text: String::new(), types, names };
+fn sealed(name: String, version: u32, types: Vec<Type>, names: HashMap<String, TypeId>) -> Schema {
+    let mut schema = Schema {
+        name,
+        version,
+        hash: String::new(),
+        text: String::new(),
+        types,
+        names,
+    };
     schema.text = print::text(&schema);
     schema.hash = print::hash(&schema.text);
     schema

@@ -28,7 +28,12 @@ impl Schema {
     pub fn to_json(&self) -> serde_json::Value {
         let types = self.types.iter().map(|ty| {
             let members = |members: Vec<(&str, Attributes)>| {
-                Json::Object(members.into_iter().map(|(n, a)| (n.to_owned(), table(a))).collect())
+                Json::Object(
+                    members
+                        .into_iter()
+                        .map(|(n, a)| (n.to_owned(), table(a)))
+                        .collect(),
+                )
             };
             let mut attributes = type_attributes(ty);
             attributes.push(("fields", members(fields(self, ty))));
@@ -49,18 +54,28 @@ pub(super) fn text(schema: &Schema) -> String {
     for ty in &schema.types {
         let _ = writeln!(out, "\n[types.{}]", ty.name);
         write_attributes(&mut out, type_attributes(ty));
-        write_members(&mut out, &format!("types.{}.fields", ty.name), fields(schema, ty));
-        write_members(&mut out, &format!("types.{}.relations", ty.name), relations(schema, ty));
+        write_members(
+            &mut out,
+            &format!("types.{}.fields", ty.name),
+            fields(schema, ty),
+        );
+        write_members(
+            &mut out,
+            &format!("types.{}.relations", ty.name),
+            relations(schema, ty),
+        );
     }
     out
 }
 
 /// Lower-case hex of the SHA-256 of a text.
 pub(super) fn hash(text: &str) -> String {
-    Sha256::digest(text).iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    Sha256::digest(text)
+        .iter()
+        .fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
 }
 
 fn write_attributes(out: &mut String, attributes: Attributes) {
@@ -81,7 +96,10 @@ fn write_members(out: &mut String, header: &str, members: Vec<(&str, Attributes)
 
 /// The attributes of the schema itself.
 pub(super) fn schema_attributes(schema: &Schema) -> Attributes {
-    vec![("name", text_of(&schema.name)), ("version", Json::Int(schema.version.into()))]
+    vec![
+        ("name", text_of(&schema.name)),
+        ("version", Json::Int(schema.version.into())),
+    ]
 }
 
 /// The attributes of a type, without its fields and relations.
@@ -94,7 +112,10 @@ pub(super) fn type_attributes(ty: &Type) -> Attributes {
     if ty.log().is_some() {
         all.push(("class", text_of("log")));
     }
-    all.extend(ty.owner.map(|owner| ("owner", text_of(owner_name(owner, ty)))));
+    all.extend(
+        ty.owner
+            .map(|owner| ("owner", text_of(owner_name(owner, ty)))),
+    );
     all.extend(access(ty).map(|access| ("access", access)));
     let keys = ty.keys.iter().filter(|key| key.fields.len() > 1);
     let keys: Vec<Json> = keys.map(|key| names(&key.fields, ty)).collect();
@@ -103,8 +124,15 @@ pub(super) fn type_attributes(ty: &Type) -> Attributes {
     all.extend((!indexes.is_empty()).then_some(("index", Json::Array(indexes))));
     if let Class::Log(log) = &ty.class {
         all.push(("time", text_of(&ty.fields[log.time].name)));
-        all.extend(log.retention_days.map(|days| ("retention_days", Json::Int(days.into()))));
-        all.extend(log.rollup.as_ref().map(|rollup| ("rollup", self::rollup(rollup, ty))));
+        all.extend(
+            log.retention_days
+                .map(|days| ("retention_days", Json::Int(days.into()))),
+        );
+        all.extend(
+            log.rollup
+                .as_ref()
+                .map(|rollup| ("rollup", self::rollup(rollup, ty))),
+        );
     }
     all
 }
@@ -131,7 +159,10 @@ fn access(ty: &Type) -> Option<Json> {
 
 /// Which objects of a type anyone may read, as the API writes filters.
 pub(super) fn read_if(ty: &Type) -> Option<Json> {
-    ty.access.read_if.as_ref().map(|filter| self::filter(filter, ty))
+    ty.access
+        .read_if
+        .as_ref()
+        .map(|filter| self::filter(filter, ty))
 }
 
 fn rollup(rollup: &Rollup, ty: &Type) -> Json {
@@ -140,7 +171,10 @@ fn rollup(rollup: &Rollup, ty: &Type) -> Json {
         all.push(("by", names(&rollup.by, ty)));
     }
     if rollup.metrics != [Metric::Count] {
-        let metrics = rollup.metrics.iter().map(|metric| aggregate::metric_name(*metric, ty));
+        let metrics = rollup
+            .metrics
+            .iter()
+            .map(|metric| aggregate::metric_name(*metric, ty));
         all.push(("metrics", Json::Array(metrics.map(Json::Str).collect())));
     }
     table(all)
@@ -165,7 +199,10 @@ fn field_attributes(schema: &Schema, field: &Field) -> Attributes {
     let mut all = vec![("type", text_of(field.kind.name()))];
     match &field.kind {
         FieldKind::Enum(values) => {
-            all.push(("values", Json::Array(values.iter().map(|v| text_of(v)).collect())));
+            all.push((
+                "values",
+                Json::Array(values.iter().map(|v| text_of(v)).collect()),
+            ));
         }
         FieldKind::Ref { to, on_delete } => {
             all.push(("to", text_of(&schema.types[*to].name)));
@@ -177,20 +214,42 @@ fn field_attributes(schema: &Schema, field: &Field) -> Attributes {
         _ => {}
     }
     all.extend(field.required.then_some(("required", Json::Bool(true))));
-    all.extend(field.default.as_ref().map(|value| ("default", self::value(value))));
+    all.extend(
+        field
+            .default
+            .as_ref()
+            .map(|value| ("default", self::value(value))),
+    );
     all.extend(field.unique.map(|unique| match unique {
         Unique::Exact => ("unique", Json::Bool(true)),
         Unique::Fold => ("unique", text_of("fold")),
     }));
     all.extend(field.index.then_some(("index", Json::Bool(true))));
-    all.extend(field.search.map(|weight| ("search", Json::Int(weight.into()))));
+    all.extend(
+        field
+            .search
+            .map(|weight| ("search", Json::Int(weight.into()))),
+    );
     all.extend(field.secret.then_some(("secret", Json::Bool(true))));
     all.extend(field.immutable.then_some(("immutable", Json::Bool(true))));
     all.extend(field.min.as_ref().map(|min| ("min", value(min))));
     all.extend(field.max.as_ref().map(|max| ("max", value(max))));
-    all.extend(field.pattern.as_ref().map(|pattern| ("pattern", text_of(pattern.as_str()))));
-    all.extend(field.format.map(|format| ("format", text_of(word(&words::FORMATS, &format)))));
-    all.extend(field.merge.map(|merge| ("merge", text_of(word(&words::MERGES, &merge)))));
+    all.extend(
+        field
+            .pattern
+            .as_ref()
+            .map(|pattern| ("pattern", text_of(pattern.as_str()))),
+    );
+    all.extend(
+        field
+            .format
+            .map(|format| ("format", text_of(word(&words::FORMATS, &format)))),
+    );
+    all.extend(
+        field
+            .merge
+            .map(|merge| ("merge", text_of(word(&words::MERGES, &merge)))),
+    );
     all.extend(field.doc.as_deref().map(|doc| ("doc", text_of(doc))));
     all
 }
@@ -198,13 +257,17 @@ fn field_attributes(schema: &Schema, field: &Field) -> Attributes {
 /// The relations of a type with their attributes.
 pub(super) fn relations<'a>(schema: &Schema, ty: &'a Type) -> Vec<(&'a str, Attributes)> {
     let relations = ty.relations.iter();
-    relations.map(|relation| (relation.name.as_str(), relation_of(schema, relation))).collect()
+    relations
+        .map(|relation| (relation.name.as_str(), relation_of(schema, relation)))
+        .collect()
 }
 
 fn relation_of(schema: &Schema, relation: &Relation) -> Attributes {
     let from = &schema.types[relation.from];
-    let mut all =
-        vec![("from", text_of(&from.name)), ("via", text_of(&from.fields[relation.via].name))];
+    let mut all = vec![
+        ("from", text_of(&from.name)),
+        ("via", text_of(&from.fields[relation.via].name)),
+    ];
     match relation.sort.as_slice() {
         [] => {}
         [(column, direction)] => {
@@ -245,7 +308,9 @@ fn filter(filter: &Filter, ty: &Type) -> Json {
             Filter::All(_) => {}
         }
     }
-    let columns = entries.iter_mut().filter(|(name, _)| ty.column(name).is_some());
+    let columns = entries
+        .iter_mut()
+        .filter(|(name, _)| ty.column(name).is_some());
     columns.for_each(|(_, tests)| shorten(tests));
     Json::Object(entries)
 }
@@ -294,24 +359,33 @@ fn value(value: &Value) -> Json {
         Value::Time(time) => Json::Str(time.to_string()),
         Value::List(items) => Json::Array(items.iter().map(self::value).collect()),
         Value::Json(text) => Json::parse(text.as_bytes()).unwrap_or(Json::Null),
-        Value::Bytes(bytes) => {
-            Json::Str(base64::engine::general_purpose::STANDARD.encode(bytes))
-        }
+        Value::Bytes(bytes) => Json::Str(base64::engine::general_purpose::STANDARD.encode(bytes)),
     }
 }
 
 fn names(fields: &[usize], ty: &Type) -> Json {
-    Json::Array(fields.iter().map(|&field| text_of(&ty.fields[field].name)).collect())
+    Json::Array(
+        fields
+            .iter()
+            .map(|&field| text_of(&ty.fields[field].name))
+            .collect(),
+    )
 }
 
 fn columns(columns: &[(Column, Direction)], ty: &Type) -> Json {
-    let columns = columns.iter().map(|(column, direction)| column_of(*column, *direction, ty));
+    let columns = columns
+        .iter()
+        .map(|(column, direction)| column_of(*column, *direction, ty));
     Json::Array(columns.map(Json::Str).collect())
 }
 
 /// A column of a sort or an index: `name`, or `-name` where it falls.
 pub(super) fn column_of(column: Column, direction: Direction, ty: &Type) -> String {
-    let sign = if direction == Direction::Descending { "-" } else { "" };
+    let sign = if direction == Direction::Descending {
+        "-"
+    } else {
+        ""
+    };
     format!("{sign}{}", ty.column_name(column))
 }
 
@@ -321,7 +395,12 @@ fn text_of(text: &str) -> Json {
 
 /// Attributes as a table.
 pub(super) fn table(attributes: Attributes) -> Json {
-    Json::Object(attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+    Json::Object(
+        attributes
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
 }
 
 /// A value as TOML on one line.
@@ -349,7 +428,11 @@ pub(super) fn toml(value: &Json) -> String {
 
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if !name.is_empty() && name.chars().all(bare) { name.to_owned() } else { quoted(name) }
+    if !name.is_empty() && name.chars().all(bare) {
+        name.to_owned()
+    } else {
+        quoted(name)
+    }
 }
 
 /// A basic string. Source: <https://toml.io/en/v1.0.0#string>

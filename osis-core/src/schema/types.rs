@@ -35,16 +35,25 @@ pub(super) fn keys(node: &Node<'_>, fields: &mut [Field]) -> Vec<Key> {
                 fields[*field].unique.get_or_insert(Unique::Exact);
             }
             Some(key) => {
-                if composite.iter().any(|known| is_permutation(&known.fields, key)) {
+                if composite
+                    .iter()
+                    .any(|known| is_permutation(&known.fields, key))
+                {
                     item.fault("there is another key of these fields");
                 }
-                composite.push(Key { fields: key.to_vec(), fold: false });
+                composite.push(Key {
+                    fields: key.to_vec(),
+                    fold: false,
+                });
             }
         }
     }
     let unique = fields.iter().enumerate().filter_map(|(position, field)| {
         let unique = field.unique?;
-        Some(Key { fields: vec![position], fold: unique == Unique::Fold })
+        Some(Key {
+            fields: vec![position],
+            fold: unique == Unique::Fold,
+        })
     });
     unique.chain(composite).collect()
 }
@@ -55,10 +64,15 @@ fn is_permutation(a: &[usize], b: &[usize]) -> bool {
 
 /// The lists under a name, of which there may be some.
 fn lists<'a>(node: &Node<'a>, name: &str) -> Vec<Node<'a>> {
-    let Some(list) = node.get(name) else { return Vec::new() };
+    let Some(list) = node.get(name) else {
+        return Vec::new();
+    };
     let items = list.items();
     if items.len() > KEYS_MAX {
-        list.fault(format!("has {} entries, at most {KEYS_MAX} fit", items.len()));
+        list.fault(format!(
+            "has {} entries, at most {KEYS_MAX} fit",
+            items.len()
+        ));
     }
     items
 }
@@ -83,7 +97,10 @@ fn field_names<'a>(node: &Node<'a>) -> Option<Vec<Node<'a>>> {
     let names = node.items();
     let is_list = matches!(node.json, Json::Array(_));
     if is_list && !(1..=KEY_FIELDS_MAX).contains(&names.len()) {
-        node.fault(format!("expected a list of 1 to {KEY_FIELDS_MAX} fields, got {}", names.len()));
+        node.fault(format!(
+            "expected a list of 1 to {KEY_FIELDS_MAX} fields, got {}",
+            names.len()
+        ));
         return None;
     }
     (!names.is_empty()).then_some(names)
@@ -104,22 +121,39 @@ fn field_of(node: &Node<'_>, fields: &[Field]) -> Option<usize> {
 /// A rising index of one field is the same as `index` at the field, and becomes that.
 pub(super) fn add_indexes(node: &Node<'_>, ty: &mut Type) {
     for item in lists(node, "index") {
-        if field_names(&item).is_none() {
-            continue;
-        }
-        let parsed = item.with(|path, faults| sort::parse(ty, item.json, path, faults));
-        let Some(index) = parsed else { continue };
+        let Some(index) = composite_index(&item, ty) else { continue };
         match index.as_slice() {
             [(Column::Field(field), Direction::Ascending)] => ty.fields[*field].index = true,
-            _ if ty.indexes.contains(&index) => item.fault("there is another index of these fields"),
+            _ if ty.indexes.contains(&index) => {
+                item.fault("there is another index of these fields");
+            }
             _ => ty.indexes.push(index),
         }
     }
 }
 
+fn composite_index(node: &Node<'_>, ty: &Type) -> Option<Vec<(Column, Direction)>> {
+    let mut index: Vec<(Column, Direction)> = Vec::new();
+    for name in field_names(node)? {
+        name.text()?;
+        let parsed = name.with(|path, faults| sort::parse(ty, name.json, path, faults))?;
+        for (column, direction) in parsed {
+            if index.iter().any(|(known, _)| *known == column) {
+                name.fault("stands twice in this index");
+            }
+            index.push((column, direction));
+        }
+    }
+    Some(index)
+}
+
 /// The class of a type, with what belongs to a log.
 pub(super) fn class(decl: &TypeDecl<'_>, ty: &Type) -> Class {
-    if decl.is_log { log(&decl.node, ty) } else { object(&decl.node) }
+    if decl.is_log {
+        log(&decl.node, ty)
+    } else {
+        object(&decl.node)
+    }
 }
 
 fn object(node: &Node<'_>) -> Class {
@@ -136,12 +170,16 @@ fn log(node: &Node<'_>, ty: &Type) -> Class {
     if time.is_none() {
         node.fault_missing("time", "the time field that partitions the log");
     }
-    let Some(time) = time.and_then(|time| time_field(&time, ty)) else { return Class::Object };
+    let Some(time) = time.and_then(|time| time_field(&time, ty)) else {
+        return Class::Object;
+    };
     let retention = node.get("retention_days");
     Class::Log(LogOptions {
         time,
         retention_days: retention.and_then(|days| days.number(&(1..=RETENTION_DAYS_MAX))),
-        rollup: node.get("rollup").and_then(|rollup| self::rollup(&rollup, ty, time)),
+        rollup: node
+            .get("rollup")
+            .and_then(|rollup| self::rollup(&rollup, ty, time)),
     })
 }
 
@@ -149,11 +187,21 @@ fn time_field(node: &Node<'_>, ty: &Type) -> Option<usize> {
     let position = field_of(node, &ty.fields)?;
     let field = &ty.fields[position];
     if field.kind != FieldKind::Time {
-        node.fault(format!("{} has type {}, expected time", field.name, field.kind.name()));
+        node.fault(format!(
+            "{} has type {}, expected time",
+            field.name,
+            field.kind.name()
+        ));
     } else if !field.required {
-        node.fault(format!("{} partitions the log, so it must be required", field.name));
+        node.fault(format!(
+            "{} partitions the log, so it must be required",
+            field.name
+        ));
     } else if field.secret {
-        node.fault(format!("{} partitions the log, so it cannot be secret", field.name));
+        node.fault(format!(
+            "{} partitions the log, so it cannot be secret",
+            field.name
+        ));
     }
     Some(position)
 }
@@ -168,17 +216,24 @@ fn rollup(node: &Node<'_>, ty: &Type, time: usize) -> Option<Rollup> {
     Some(Rollup {
         unit: unit.word("unit", &words::UNITS)?,
         by: groups(&by, ty, time),
-        metrics: node.get("metrics").map_or(vec![Metric::Count], |list| metrics(&list, ty)),
+        metrics: node
+            .get("metrics")
+            .map_or(vec![Metric::Count], |list| metrics(&list, ty)),
     })
 }
 
 fn groups(nodes: &[Node<'_>], ty: &Type, time: usize) -> Vec<usize> {
     let mut groups = Vec::new();
     for node in nodes {
-        let Some(position) = field_of(node, &ty.fields) else { continue };
+        let Some(position) = field_of(node, &ty.fields) else {
+            continue;
+        };
         let field = &ty.fields[position];
         if position == time {
-            node.fault(format!("{} makes the buckets and cannot group as well", field.name));
+            node.fault(format!(
+                "{} makes the buckets and cannot group as well",
+                field.name
+            ));
         } else if !field.sortable() {
             node.fault(format!(
                 "cannot group by {}: it is a list, text, json, bytes or secret",
@@ -199,10 +254,11 @@ fn metrics(list: &Node<'_>, ty: &Type) -> Vec<Metric> {
     }
     let mut metrics = Vec::new();
     for item in items {
-        let parse = |path: &str, faults: &mut _| {
-            aggregate::parse_metric(ty, item.json, path, faults)
+        let parse =
+            |path: &str, faults: &mut _| aggregate::parse_metric(ty, item.json, path, faults);
+        let Some(metric) = item.with(parse) else {
+            continue;
         };
-        let Some(metric) = item.with(parse) else { continue };
         if matches!(metric, Metric::Avg(_) | Metric::Unique(_)) {
             item.fault("a roll-up cannot add it up, expected count, sum, min or max");
         } else if is_of_system_field(metric) {
@@ -235,11 +291,16 @@ pub(super) fn relations(
 ) -> Vec<Relation> {
     for (name, node) in &decl.relations {
         if types[id].field(name).is_some() {
-            node.fault_of_name(format!("{name:?} is the name of a field of {} too", decl.name));
+            node.fault_of_name(format!(
+                "{name:?} is the name of a field of {} too",
+                decl.name
+            ));
         }
     }
     let relations = decl.relations.iter();
-    relations.filter_map(|(name, node)| relation(name, node, id, types, declared)).collect()
+    relations
+        .filter_map(|(name, node)| relation(name, node, id, types, declared))
+        .collect()
 }
 
 fn relation(
@@ -249,9 +310,10 @@ fn relation(
     types: &[Type],
     declared: &Declared<'_>,
 ) -> Option<Relation> {
-    for (attribute, expected) in
-        [("from", "the type that refers to this one"), ("via", "the ref field of that type")]
-    {
+    for (attribute, expected) in [
+        ("from", "the type that refers to this one"),
+        ("via", "the ref field of that type"),
+    ] {
         if node.get(attribute).is_none() {
             node.fault_missing(attribute, expected);
         }
@@ -259,16 +321,19 @@ fn relation(
     let from = node.get("from")?;
     let from_name = from.text()?;
     let Some(&from_id) = declared.names.get(from_name) else {
-        from.fault(format!("there is no type {from_name:?}, expected the name of a type"));
+        from.fault(format!(
+            "there is no type {from_name:?}, expected the name of a type"
+        ));
         return None;
     };
     let referrer = &types[from_id];
     let via = via(&node.get("via")?, referrer, &types[id])?;
     let sort = node.get("sort");
-    let sort = sort.and_then(|sort| {
-        sort.with(|path, faults| sort::parse(referrer, sort.json, path, faults))
-    });
-    let limit = node.get("limit").and_then(|limit| limit.number(&(1..=RELATION_LIMIT_MAX)));
+    let sort = sort
+        .and_then(|sort| sort.with(|path, faults| sort::parse(referrer, sort.json, path, faults)));
+    let limit = node
+        .get("limit")
+        .and_then(|limit| limit.number(&(1..=RELATION_LIMIT_MAX)));
     Some(Relation {
         name: name.to_owned(),
         from: from_id,
@@ -288,7 +353,10 @@ fn via(node: &Node<'_>, from: &Type, ty: &Type) -> Option<usize> {
     if !matches!(field.kind, FieldKind::Ref { to, .. } if to == ty.id) {
         node.fault(format!("{}.{name} is no ref to {}", from.name, ty.name));
     } else if field.secret {
-        node.fault(format!("{}.{name} is secret, and the relation would show it", from.name));
+        node.fault(format!(
+            "{}.{name} is secret, and the relation would show it",
+            from.name
+        ));
     }
     Some(position)
 }
@@ -297,7 +365,9 @@ fn via(node: &Node<'_>, from: &Type, ty: &Type) -> Option<usize> {
 pub(super) fn owners(declared: &Declared<'_>, types: &[Type]) -> Vec<Option<Owner>> {
     let pairs = declared.types.iter().zip(types);
     let written: Vec<Option<Owner>> = pairs.map(|(decl, ty)| owner(&decl.node, ty)).collect();
-    (0..types.len()).map(|id| settled(id, &written, declared, types)).collect()
+    (0..types.len())
+        .map(|id| settled(id, &written, declared, types))
+        .collect()
 }
 
 fn owner(node: &Node<'_>, ty: &Type) -> Option<Owner> {
@@ -311,7 +381,9 @@ fn owner(node: &Node<'_>, ty: &Type) -> Option<Owner> {
         FieldKind::Ref { .. } => Some(Owner::Through(position)),
         other => {
             let kind = other.name();
-            node.fault(format!("a field of type {kind} cannot hold an id, expected string or ref"));
+            node.fault(format!(
+                "a field of type {kind} cannot hold an id, expected string or ref"
+            ));
             None
         }
     }
@@ -328,12 +400,20 @@ fn settled(
     let mut seen = vec![id];
     let mut at = id;
     while let Some(Owner::Through(field)) = written[at] {
-        let FieldKind::Ref { to, .. } = types[at].fields[field].kind else { break };
+        let FieldKind::Ref { to, .. } = types[at].fields[field].kind else {
+            break;
+        };
         let fault = if seen.contains(&to) {
-            Some(format!("the owner of {} leads round in a circle", types[id].name))
+            Some(format!(
+                "the owner of {} leads round in a circle",
+                types[id].name
+            ))
         } else if written[to].is_none() {
             let (field, to) = (&types[at].fields[field].name, &types[to].name);
-            Some(format!("{}.{field} points to {to}, which has no owner", types[at].name))
+            Some(format!(
+                "{}.{field} points to {to}, which has no owner",
+                types[at].name
+            ))
         } else {
             None
         };
@@ -354,14 +434,25 @@ fn settled(
 
 /// Who may read and write objects of a type, whose owner is known.
 pub(super) fn access(node: &Node<'_>, ty: &Type) -> Access {
-    let mut access = Access { read: Who::Any, read_if: None, write: Who::Admin };
-    let Some(node) = node.get("access") else { return access };
+    let mut access = Access {
+        read: Who::Any,
+        read_if: None,
+        write: Who::Admin,
+    };
+    let Some(node) = node.get("access") else {
+        return access;
+    };
     node.allow(&["read", "read_if", "write"]);
     let who = |name: &str, words: &[(&str, Who)], otherwise| {
-        let Some(given) = node.get(name) else { return otherwise };
+        let Some(given) = node.get(name) else {
+            return otherwise;
+        };
         let who = given.word("access", words).unwrap_or(otherwise);
         if who == Who::Owner && ty.owner.is_none() {
-            given.fault(format!("{} has no `owner`, expected another access", ty.name));
+            given.fault(format!(
+                "{} has no `owner`, expected another access",
+                ty.name
+            ));
         }
         who
     };

@@ -28,12 +28,19 @@ pub(super) const MERGES: [(&str, Merge); 5] = [
 ];
 
 /// Who may read.
-pub(super) const READERS: [(&str, Who); 3] =
-    [("any", Who::Any), ("owner", Who::Owner), ("admin", Who::Admin)];
+pub(super) const READERS: [(&str, Who); 3] = [
+    ("any", Who::Any),
+    ("owner", Who::Owner),
+    ("admin", Who::Admin),
+];
 
 /// Who may write.
-pub(super) const WRITERS: [(&str, Who); 4] =
-    [("any", Who::Any), ("owner", Who::Owner), ("admin", Who::Admin), ("none", Who::None)];
+pub(super) const WRITERS: [(&str, Who); 4] = [
+    ("any", Who::Any),
+    ("owner", Who::Owner),
+    ("admin", Who::Admin),
+    ("none", Who::None),
+];
 
 /// The units of a roll-up.
 pub(super) const UNITS: [(&str, RollupUnit); 2] =
@@ -42,5 +49,8 @@ pub(super) const UNITS: [(&str, RollupUnit); 2] =
 /// The word for a meaning.
 pub(super) fn word<T: PartialEq>(words: &[(&'static str, T)], meaning: &T) -> &'static str {
     // Invariant: each table has every variant of its type, which the canonical text's test holds.
-    words.iter().find(|(_, known)| known == meaning).map_or("", |(word, _)| *word)
+    words
+        .iter()
+        .find(|(_, known)| known == meaning)
+        .map_or("", |(word, _)| *word)
 }

@@ -13,9 +13,10 @@ fn parse(text: &str) -> Result<Schema, Error> {
 /// Path and message of every fault.
 fn faults(error: &Error) -> Vec<(&str, &str)> {
     match error.kind() {
-        ErrorKind::Invalid(list) => {
-            list.iter().map(|fault| (fault.path.as_str(), fault.message.as_str())).collect()
-        }
+        ErrorKind::Invalid(list) => list
+            .iter()
+            .map(|fault| (fault.path.as_str(), fault.message.as_str()))
+            .collect(),
         other => panic!("{other:?}"),
     }
 }
