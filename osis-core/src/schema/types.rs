@@ -121,7 +121,9 @@ fn field_of(node: &Node<'_>, fields: &[Field]) -> Option<usize> {
 /// A rising index of one field is the same as `index` at the field, and becomes that.
 pub(super) fn add_indexes(node: &Node<'_>, ty: &mut Type) {
     for item in lists(node, "index") {
-        let Some(index) = composite_index(&item, ty) else { continue };
+        let Some(index) = composite_index(&item, ty) else {
+            continue;
+        };
         match index.as_slice() {
             [(Column::Field(field), Direction::Ascending)] => ty.fields[*field].index = true,
             _ if ty.indexes.contains(&index) => {
