@@ -18,6 +18,7 @@ pub mod schema;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod typed;
 pub mod value;
 
 pub use backend::Backend;

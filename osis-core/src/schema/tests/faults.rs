@@ -188,20 +188,27 @@ fn sizes_are_bounded() {
 }
 
 #[test]
-fn an_indexed_default_is_short() {
-    let text = |index: &str| {
-        let default = "x".repeat(1025);
-        file(
-            "type",
-            &format!("{index}\nfields.long = {{ type = \"string\", default = \"{default}\" }}"),
-        )
-        .replace(
-            "\n[types.app.fields]\n",
-            "\n[types.app.relations]\n[types.big.fields]\n",
+fn the_default_of_an_indexed_string_is_short() {
+    let text = |attributes: &str, default: usize| {
+        let default = "x".repeat(default);
+        let field = format!("a = {{ type = \"string\", default = \"{default}\" }}");
+        format!(
+            "{HEAD}[types.app]\n{attributes}\n[types.app.fields]\n{field}\nn = {{ type = \"int\" }}\n"
         )
     };
-    assert!(
-        parse(&text("doc = \"no index\"")).is_err(),
-        "the snippet itself"
-    );
+    assert!(parse(&text("", 4096)).is_ok());
+    for attributes in [
+        "unique = [[\"a\"]]",
+        "unique = [[\"n\", \"a\"]]",
+        "index = [[\"n\", \"-a\"]]",
+    ] {
+        assert!(parse(&text(attributes, 1024)).is_ok(), "{attributes}");
+        let error = parse(&text(attributes, 1025)).expect_err(attributes);
+        assert!(
+            error
+                .to_string()
+                .contains("has 1025 bytes of UTF-8, at most 1024 fit"),
+            "{error}"
+        );
+    }
 }
