@@ -13,6 +13,8 @@ use crate::json::Json;
 const TYPES_MAX: usize = 200;
 /// Most fields of a type; as many relations.
 const FIELDS_MAX: usize = 200;
+/// Most schemas that one may be made of.
+const SCHEMAS_MAX: usize = 100;
 /// Longest name in characters: PostgreSQL cuts longer ones.
 const NAME_MAX: usize = 63;
 
@@ -132,6 +134,10 @@ fn joined_name(roots: &[Node<'_>]) -> String {
             continue;
         };
         for part in node.text().into_iter().flat_map(|name| name.split('+')) {
+            if names.len() == SCHEMAS_MAX {
+                node.fault(format!("is one schema too many, at most {SCHEMAS_MAX} fit"));
+                break;
+            }
             if let Some(fault) = name_fault(part) {
                 node.fault(fault);
             } else if names.contains(&part) {

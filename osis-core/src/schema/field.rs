@@ -140,6 +140,7 @@ fn enumeration(node: &Node<'_>) -> Option<FieldKind> {
             "expected 1 to {VALUES_MAX} values, got {}",
             items.len()
         ));
+        return None;
     }
     let mut values: Vec<String> = Vec::new();
     for item in items {

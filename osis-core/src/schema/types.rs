@@ -11,8 +11,8 @@ use super::words;
 use crate::json::Json;
 use crate::query::{Filter, aggregate, sort};
 
-/// Most fields of one key: engines bound the columns of an index.
-const KEY_FIELDS_MAX: usize = 8;
+/// Most fields of one key, index or roll-up: engines bound the columns of an index.
+const KEY_FIELDS_MAX: usize = 16;
 /// Most composite keys of a type; as many composite indexes.
 const KEYS_MAX: usize = 32;
 /// How many objects of a relation come, if the schema does not say.
@@ -64,15 +64,16 @@ fn is_permutation(a: &[usize], b: &[usize]) -> bool {
 
 /// The lists under a name, of which there may be some.
 fn lists<'a>(node: &Node<'a>, name: &str) -> Vec<Node<'a>> {
-    let Some(list) = node.get(name) else {
-        return Vec::new();
-    };
+    node.get(name)
+        .map_or(Vec::new(), |list| at_most(KEYS_MAX, &list))
+}
+
+/// The items of a list that has not too many.
+fn at_most<'a>(max: usize, list: &Node<'a>) -> Vec<Node<'a>> {
     let items = list.items();
-    if items.len() > KEYS_MAX {
-        list.fault(format!(
-            "has {} entries, at most {KEYS_MAX} fit",
-            items.len()
-        ));
+    if items.len() > max {
+        list.fault(format!("has {} entries, at most {max} fit", items.len()));
+        return Vec::new();
     }
     items
 }
@@ -214,20 +215,21 @@ fn rollup(node: &Node<'_>, ty: &Type, time: usize) -> Option<Rollup> {
         node.fault_missing("unit", "hour or day");
         return None;
     };
-    let by = node.get("by").map(|by| by.items()).unwrap_or_default();
     Some(Rollup {
         unit: unit.word("unit", &words::UNITS)?,
-        by: groups(&by, ty, time),
+        by: node
+            .get("by")
+            .map_or(Vec::new(), |list| groups(&list, ty, time)),
         metrics: node
             .get("metrics")
             .map_or(vec![Metric::Count], |list| metrics(&list, ty)),
     })
 }
 
-fn groups(nodes: &[Node<'_>], ty: &Type, time: usize) -> Vec<usize> {
+fn groups(list: &Node<'_>, ty: &Type, time: usize) -> Vec<usize> {
     let mut groups = Vec::new();
-    for node in nodes {
-        let Some(position) = field_of(node, &ty.fields) else {
+    for node in at_most(KEY_FIELDS_MAX, list) {
+        let Some(position) = field_of(&node, &ty.fields) else {
             continue;
         };
         let field = &ty.fields[position];
@@ -250,7 +252,7 @@ fn groups(nodes: &[Node<'_>], ty: &Type, time: usize) -> Vec<usize> {
 }
 
 fn metrics(list: &Node<'_>, ty: &Type) -> Vec<Metric> {
-    let items = list.items();
+    let items = at_most(KEYS_MAX, list);
     if matches!(list.json, Json::Array(items) if items.is_empty()) {
         list.fault("expected at least one metric, such as \"count\"");
     }

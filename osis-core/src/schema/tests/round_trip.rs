@@ -45,7 +45,7 @@ fn the_text_is_what_it_is() {
         plural = "categories"
         class = "object"
         index = [["-name", "rank"]]
-        unique = [["name", "rank"]]
+        unique = [["name", "code"]]
         owner = "id"
         access = { write = "owner", read_if = { rank = { eq = 1.5 }, name = { ne = "x", prefix = "y" }, not = { name = { in = ["a", "b"] } }, or = [] }, read = "owner" }
 
@@ -63,6 +63,7 @@ fn the_text_is_what_it_is() {
         default = 1e300
         min = 1
         [types.category.fields]
+        code = { type = "int" }
         tags = { type = "list", of = "string", default = [], merge = "union" }
         more = { type = "json", default = { "a b" = [1, {}], "" = true } }
 
@@ -85,12 +86,13 @@ plural = "categories"
 doc = "Quotes \" and \\ and\nlines, \u0001 and ä."
 owner = "id"
 access = { read = "owner", read_if = { rank = 1.5, name = { ne = "x", prefix = "y" }, not = { name = { in = ["a", "b"] } }, or = [] }, write = "owner" }
-unique = [["name", "rank"]]
+unique = [["name", "code"]]
 index = [["-name", "rank"]]
 
 [types.category.fields]
 name = { type = "string", required = true, search = 4, pattern = "^\\w+$" }
 rank = { type = "float", default = 1e300, min = 1.0 }
+code = { type = "int" }
 tags = { type = "list", of = "string", default = [], merge = "union" }
 more = { type = "json", default = { "" = true, "a b" = [1, {}] } }
 
