@@ -1,0 +1,192 @@
+//! Writes what a batch comes to: rows, items of indexed lists, change records, and a note of what
+//! the text index lacks.
+
+use std::sync::LazyLock;
+
+use osis_core::backend::Change;
+use osis_core::object::Row;
+use osis_core::resolve::{RowChange, Transition};
+use osis_core::schema::Type;
+use osis_core::text;
+use osis_core::value::Value;
+use rusqlite::{Connection, Statement, ToSql};
+
+use crate::catalog::Catalog;
+use crate::changes;
+use crate::error::{Failure, Outcome};
+use crate::names;
+use crate::rows::Bind;
+use crate::statements::{ListStatements, TypeStatements, fold_fields};
+
+static NOTE: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT OR IGNORE INTO {} (type, n) VALUES (?, ?)",
+        names::PENDING
+    )
+});
+
+/// Writes the rows of one batch as the commit `seq`; tells whether the text index lacks something
+/// now.
+///
+/// # Errors
+/// Those of SQLite; then the transaction must not be committed.
+pub(crate) fn write(
+    connection: &Connection,
+    catalog: &Catalog,
+    rows: &[RowChange],
+    seq: u64,
+) -> Outcome<bool> {
+    let mut ordinal = 0;
+    let mut noted = false;
+    for row in rows {
+        let (ty, statements) = catalog.of(row.type_id);
+        let writer = RowWriter {
+            connection,
+            ty,
+            statements,
+        };
+        noted |= writer.write(&row.change)?;
+        // Log types make no records.
+        if let Some((id, rev, op)) = row.record(&catalog.schema) {
+            let (type_id, id) = (row.type_id, id.clone());
+            let record = Change {
+                seq,
+                type_id,
+                id,
+                rev,
+                op,
+                at: row.at,
+            };
+            changes::append(connection, &record, &ty.name, ordinal)?;
+            ordinal += 1;
+        }
+    }
+    Ok(noted)
+}
+
+struct RowWriter<'a> {
+    connection: &'a Connection,
+    ty: &'a Type,
+    statements: &'a TypeStatements,
+}
+
+impl RowWriter<'_> {
+    /// Tells whether the text index lacks something now.
+    fn write(&self, change: &Transition) -> Outcome<bool> {
+        let (number, before, after) = match change {
+            Transition::Insert(row) => (self.insert(row)?, None, Some(row)),
+            Transition::Update { before, after } => {
+                (self.update(after)?, Some(before), Some(after))
+            }
+            Transition::Remove(row) => (self.remove(row)?, Some(row), None),
+        };
+        for list in &self.statements.lists {
+            self.list(list, number, before, after)?;
+        }
+        self.note_text(number, before, after)
+    }
+
+    fn insert(&self, row: &Row) -> Outcome<i64> {
+        let mut statement = self.connection.prepare_cached(&self.statements.insert)?;
+        statement.raw_bind_parameter(1, row.id.as_str())?;
+        self.bind_content(&mut statement, row, 2)?;
+        statement.raw_execute()?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn update(&self, row: &Row) -> Outcome<i64> {
+        let mut statement = self.connection.prepare_cached(&self.statements.update)?;
+        let last = self.bind_content(&mut statement, row, 1)?;
+        statement.raw_bind_parameter(last, row.id.as_str())?;
+        self.number(&mut statement, row)
+    }
+
+    fn remove(&self, row: &Row) -> Outcome<i64> {
+        let mut statement = self.connection.prepare_cached(&self.statements.remove)?;
+        statement.raw_bind_parameter(1, row.id.as_str())?;
+        self.number(&mut statement, row)
+    }
+
+    /// Binds all columns but the id from the parameter `at` on; gives the next parameter.
+    fn bind_content(&self, statement: &mut Statement<'_>, row: &Row, at: usize) -> Outcome<usize> {
+        let mut next = at;
+        let mut bind = |value: &dyn ToSql| {
+            let bound = statement.raw_bind_parameter(next, value);
+            next += 1;
+            bound
+        };
+        bind(&row.rev)?;
+        bind(&Bind(&Value::Time(row.created_at)))?;
+        bind(&Bind(&Value::Time(row.updated_at)))?;
+        for value in &row.values {
+            bind(&Bind(value))?;
+        }
+        for field in fold_fields(self.ty) {
+            bind(&Bind(&folded(self.ty, field, row)))?;
+        }
+        Ok(next)
+    }
+
+    /// Runs a statement that returns the number of the one row that it must find.
+    fn number(&self, statement: &mut Statement<'_>, row: &Row) -> Outcome<i64> {
+        let mut rows = statement.raw_query();
+        match rows.next()? {
+            Some(found) => Ok(found.get(0)?),
+            None => Err(Failure::Fault(format!(
+                "{} {} is gone",
+                self.ty.name, row.id
+            ))),
+        }
+    }
+
+    /// Keeps the side table of an indexed list in step.
+    fn list(
+        &self,
+        list: &ListStatements,
+        number: i64,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) -> Outcome<()> {
+        let items = |row: Option<&Row>| row.map(|row| row.values[list.field].clone());
+        let (before, after) = (items(before), items(after));
+        if before == after {
+            return Ok(());
+        }
+        for (value, sql) in [(before, &list.remove), (after, &list.add)] {
+            let Some(value) = value else { continue };
+            let mut statement = self.connection.prepare_cached(sql)?;
+            for item in value.items() {
+                statement.execute((Bind(item), number))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes a row whose words are not those that the text index has.
+    fn note_text(&self, number: i64, before: Option<&Row>, after: Option<&Row>) -> Outcome<bool> {
+        if self.statements.text.is_none() {
+            return Ok(false);
+        }
+        if let (Some(before), Some(after)) = (before, after) {
+            let mut fields = text::searchable(self.ty).into_iter();
+            if fields.all(|field| before.values[field] == after.values[field]) {
+                return Ok(false);
+            }
+        }
+        self.connection
+            .prepare_cached(&NOTE)?
+            .execute((&self.ty.name, number))?;
+        Ok(true)
+    }
+}
+
+fn folded(ty: &Type, field: usize, row: &Row) -> Value {
+    let key = ty
+        .keys
+        .iter()
+        .find(|key| key.fold && key.fields.contains(&field));
+    let values = key.map(|key| key.normalise(std::slice::from_ref(&row.values[field])));
+    values
+        .and_then(|mut values| values.pop())
+        .unwrap_or(Value::Null)
+}

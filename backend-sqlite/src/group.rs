@@ -1,0 +1,164 @@
+//! One group of batches: resolved, written and made durable by one commit.
+//!
+//! Each batch is resolved before anything of it is written, so one that the rules refuse harms no
+//! other. Only where the engine itself refuses something is the group undone and done again, one
+//! batch at a time.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
+
+use osis_core::batch::{Batch, Commit};
+use osis_core::error::Result;
+use osis_core::resolve::{Effects, resolve};
+use osis_core::time::Time;
+use rusqlite::Connection;
+
+use crate::catalog::Catalog;
+use crate::changes::{signed, unsigned};
+use crate::effects;
+use crate::error::{Failure, Outcome, too_late};
+use crate::names::META;
+use crate::transaction::WriteTransaction;
+use crate::view::WriteView;
+
+/// What a group came to.
+pub(crate) struct Done {
+    /// One answer a batch.
+    pub(crate) answers: Vec<Result<Commit>>,
+    /// The last seq before the group and after it, unless nothing of it was done.
+    pub(crate) seqs: Option<(u64, u64)>,
+    /// Whether the text index lacks something now.
+    pub(crate) noted: bool,
+}
+
+/// Why nothing of a group was done.
+#[derive(Debug)]
+enum Abort {
+    /// It could not begin, or could not be made durable: true of every batch in it.
+    All(Failure),
+    /// One batch could not be carried out.
+    One(Failure),
+}
+
+/// Carries a group out; answers only what is durable.
+pub(crate) fn carry_out(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Done {
+    let failure = match try_all(connection, catalog, batches) {
+        Ok(done) => return done,
+        Err(Abort::One(failure)) if batches.len() > 1 => {
+            tracing::warn!(
+                file = catalog.file,
+                ?failure,
+                "a group of {} writes failed and is done again one by one",
+                batches.len()
+            );
+            return one_by_one(connection, catalog, batches);
+        }
+        Err(Abort::One(failure) | Abort::All(failure)) => failure,
+    };
+    let answers = batches
+        .iter()
+        .map(|_| Err(catalog.explain(&failure)))
+        .collect();
+    Done {
+        answers,
+        seqs: None,
+        noted: false,
+    }
+}
+
+fn one_by_one(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Done {
+    let mut all = Done {
+        answers: Vec::new(),
+        seqs: None,
+        noted: false,
+    };
+    for batch in batches {
+        let one = carry_out(connection, catalog, std::slice::from_ref(batch));
+        all.answers.extend(one.answers);
+        if let Some((before, after)) = one.seqs {
+            all.seqs = Some((all.seqs.map_or(before, |(first, _)| first), after));
+        }
+        all.noted |= one.noted;
+    }
+    all
+}
+
+fn try_all(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Result<Done, Abort> {
+    let transaction = WriteTransaction::begin(connection).map_err(Abort::All)?;
+    let before = begin_seq(connection, catalog).map_err(Abort::All)?;
+    let (mut seq, mut noted) = (before, false);
+    let mut answers = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let effects = match settle(connection, catalog, batch).map_err(Abort::One)? {
+            Ok(effects) => effects,
+            Err(refused) => {
+                answers.push(Err(refused));
+                continue;
+            }
+        };
+        if !batch.dry_run && !effects.rows.is_empty() {
+            seq += 1;
+            let written = effects::write(connection, catalog, &effects.rows, seq);
+            noted |= written.map_err(Abort::One)?;
+        }
+        answers.push(Ok(Commit {
+            seq,
+            outcomes: effects.outcomes,
+        }));
+    }
+    if seq > before {
+        set_seq(connection, seq).map_err(Abort::All)?;
+    }
+    transaction.commit().map_err(|failure| {
+        // A constraint that is looked at last (a reference to nothing) is the fault of one batch,
+        // and the commit has certainly not happened.
+        if failure.is_constraint() {
+            Abort::One(failure)
+        } else {
+            Abort::All(failure)
+        }
+    })?;
+    Ok(Done {
+        answers,
+        seqs: Some((before, seq)),
+        noted,
+    })
+}
+
+/// The rules' word on one batch, or the engine's failure beneath them.
+fn settle(connection: &Connection, catalog: &Catalog, batch: &Batch) -> Outcome<Result<Effects>> {
+    if batch
+        .deadline
+        .is_some_and(|deadline| Instant::now() >= deadline)
+    {
+        return Ok(Err(too_late()));
+    }
+    let mut view = WriteView::new(connection, catalog);
+    let resolved = catch_unwind(AssertUnwindSafe(|| {
+        resolve(&catalog.schema, batch, &mut view, Time::now())
+    }));
+    match (resolved, view.into_failure()) {
+        (_, Some(failure)) => Err(failure),
+        (Ok(answer), None) => Ok(answer),
+        (Err(_), None) => Err(Failure::Fault("the rules of a write broke off".to_owned())),
+    }
+}
+
+/// The last seq; refuses if another process has changed the schema.
+fn begin_seq(connection: &Connection, catalog: &Catalog) -> Outcome<u64> {
+    let mut statement = connection.prepare_cached("SELECT seq, schema_hash FROM _osis_meta")?;
+    let mut rows = statement.query([])?;
+    let row = rows
+        .next()?
+        .ok_or_else(|| Failure::Damaged(format!("{META} is empty")))?;
+    let hash = row.get_ref(1)?;
+    catalog.check_schema(hash.as_str().unwrap_or_default())?;
+    Ok(unsigned(row.get(0)?))
+}
+
+fn set_seq(connection: &Connection, seq: u64) -> Outcome<()> {
+    connection
+        .prepare_cached("UPDATE _osis_meta SET seq = ?")?
+        .execute([signed(seq)])?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! The schema as the database has it: which is in force, which were, and the steps between them.
+
+use osis_core::error::Error;
+use osis_core::schema::{Schema, Source, load};
+use osis_core::time::Time;
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::error::{Failure, Outcome};
+use crate::names::{HISTORY, META};
+
+/// What a database says of its schema and its commits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// The schema in force, as canonical TOML.
+    pub(crate) text: String,
+    /// The hash under which it is in force.
+    pub(crate) hash: String,
+    /// The last commit.
+    pub(crate) seq: i64,
+}
+
+/// The statements of one change of schema.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// From the schema before to this one.
+    pub(crate) up: Vec<String>,
+    /// Back again.
+    pub(crate) down: Vec<String>,
+}
+
+impl Stored {
+    /// Reads it.
+    pub(crate) fn read(connection: &Connection) -> Outcome<Self> {
+        let sql = format!(
+            "SELECT h.text, m.schema_hash, m.seq FROM {META} m \
+             JOIN {HISTORY} h ON h.n = (SELECT max(n) FROM {HISTORY})"
+        );
+        let stored = connection.query_row(&sql, [], |row| {
+            Ok(Self {
+                text: row.get(0)?,
+                hash: row.get(1)?,
+                seq: row.get(2)?,
+            })
+        });
+        stored
+            .optional()?
+            .ok_or_else(|| Failure::Damaged(format!("{META} or {HISTORY} is empty")))
+    }
+
+    /// The schema itself.
+    ///
+    /// # Errors
+    /// If it cannot be read: it was written by a newer version of the program, or by hand.
+    pub(crate) fn schema(&self, file: &str) -> osis_core::error::Result<Schema> {
+        load(&[Source::new(
+            format!("schema stored in {file}"),
+            self.text.as_str(),
+        )])
+    }
+}
+
+/// Notes a schema that comes into force.
+pub(crate) fn record(connection: &Connection, schema: &Schema, steps: &Steps) -> Outcome<()> {
+    let sql = format!(
+        "INSERT INTO {HISTORY} (name, version, hash, text, applied_at, up, down) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)"
+    );
+    let (up, down) = (json(&steps.up), json(&steps.down));
+    let at = Time::now().to_string();
+    connection.execute(
+        &sql,
+        (
+            &schema.name,
+            schema.version,
+            &schema.hash,
+            &schema.text,
+            at,
+            up,
+            down,
+        ),
+    )?;
+    connection.execute(
+        &format!("UPDATE {META} SET schema_hash = ?"),
+        [&schema.hash],
+    )?;
+    Ok(())
+}
+
+fn json(steps: &[String]) -> String {
+    serde_json::Value::from(steps).to_string()
+}
+
+/// The refusal of a schema that would lose something.
+pub(crate) fn refused(file: &str, reasons: &[String]) -> Error {
+    Error::invalid(
+        "schema",
+        format!(
+            "{file} holds a schema that differs in what cannot be changed without loss: {}; \
+             see it with `osis schema plan`, change it with `osis schema apply`",
+            reasons.join("; ")
+        ),
+    )
+}

@@ -1,0 +1,98 @@
+//! Rows by what names them: the same for readers and for the rules within a write.
+
+use osis_core::object::{Id, Row};
+use osis_core::schema::{KeyId, TypeId};
+use osis_core::value::Value;
+use rusqlite::{Connection, Params};
+
+use crate::catalog::Catalog;
+use crate::error::Outcome;
+use crate::rows::{self, Bind};
+
+/// The row with an id.
+pub(crate) fn get(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    id: &Id,
+) -> Outcome<Option<Row>> {
+    let sql = &catalog.statements.of(type_id).get;
+    first(connection, catalog, type_id, sql, [id.as_str()])
+}
+
+/// The row with a number.
+pub(crate) fn get_by_number(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    number: i64,
+) -> Outcome<Option<Row>> {
+    let sql = &catalog.statements.of(type_id).get_by_number;
+    first(connection, catalog, type_id, sql, [number])
+}
+
+/// The row with these values of a key, in the form in which keys are compared.
+pub(crate) fn get_by_key(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    key: KeyId,
+    values: &[Value],
+) -> Outcome<Option<Row>> {
+    let sql = &catalog.statements.of(type_id).get_by_key[key];
+    first(
+        connection,
+        catalog,
+        type_id,
+        sql,
+        rusqlite::params_from_iter(values.iter().map(Bind)),
+    )
+}
+
+/// The row with the least id whose values all equal these.
+pub(crate) fn get_by_content(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    values: &[Value],
+) -> Outcome<Option<Row>> {
+    let sql = &catalog.statements.of(type_id).get_by_content;
+    first(
+        connection,
+        catalog,
+        type_id,
+        sql,
+        rusqlite::params_from_iter(values.iter().map(Bind)),
+    )
+}
+
+/// The rows whose ref field holds an id, in the order of their ids.
+pub(crate) fn referrers(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    field: usize,
+    id: &Id,
+) -> Outcome<Vec<Row>> {
+    let (ty, statements) = catalog.of(type_id);
+    let mut statement = connection.prepare_cached(&statements.referrers[field])?;
+    let mut found = statement.query([id.as_str()])?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next()? {
+        rows.push(rows::read(ty, row, 0)?);
+    }
+    Ok(rows)
+}
+
+fn first(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    sql: &str,
+    params: impl Params,
+) -> Outcome<Option<Row>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let ty = &catalog.schema.types[type_id];
+    found.next()?.map(|row| rows::read(ty, row, 0)).transpose()
+}

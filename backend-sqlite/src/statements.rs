@@ -1,0 +1,200 @@
+//! The statements that are always the same, made once for each type when a store is opened.
+//!
+//! SQLite keeps them prepared by their text; here is the text, so that no call makes it again.
+
+use std::fmt;
+
+use osis_core::schema::{Column, FieldKind, Schema, Type, TypeId};
+use osis_core::text;
+
+use crate::names;
+use crate::rows::{all_columns, select_list};
+
+/// The statements of all types of a schema.
+#[derive(Debug)]
+pub(crate) struct Statements {
+    types: Vec<TypeStatements>,
+}
+
+/// The statements of one type.
+pub(crate) struct TypeStatements {
+    /// A row by its id.
+    pub(crate) get: String,
+    /// A row and its number by the number: what the text index is fed from.
+    pub(crate) get_by_number: String,
+    /// A row by each key: the values of its columns.
+    pub(crate) get_by_key: Vec<String>,
+    /// The rows whose ref field holds an id, in the order of their ids; for each field, empty for
+    /// one that is no ref.
+    pub(crate) referrers: Vec<String>,
+    /// The row with the least id whose fields all equal these.
+    pub(crate) get_by_content: String,
+    /// A new row: [`all_columns`], then the folded keys.
+    pub(crate) insert: String,
+    /// A row's new content: the columns of `insert` without the id, then the id.
+    pub(crate) update: String,
+    /// Removes a row by its id.
+    pub(crate) remove: String,
+    /// The side tables of indexed lists.
+    pub(crate) lists: Vec<ListStatements>,
+    /// The text index.
+    pub(crate) text: Option<TextStatements>,
+}
+
+/// The statements of the side table of an indexed list: an item, the number of the row.
+pub(crate) struct ListStatements {
+    /// The field that holds the list.
+    pub(crate) field: usize,
+    /// Adds an item.
+    pub(crate) add: String,
+    /// Takes an item out.
+    pub(crate) remove: String,
+}
+
+/// The statements of a text index.
+pub(crate) struct TextStatements {
+    /// Puts the words of a row in place of those that were there: its number, a text a field.
+    pub(crate) put: String,
+    /// Takes the words of a row out: its number.
+    pub(crate) remove: String,
+    /// Merges parts of the index: so many pages; negative to begin with all parts.
+    pub(crate) merge: String,
+    /// The relevance of a match, greater being better, with the weights of the fields.
+    pub(crate) score: String,
+    /// The quoted name of the index.
+    pub(crate) table: String,
+}
+
+// Statements are long and say nothing that the schema does not.
+impl fmt::Debug for TypeStatements {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TypeStatements").finish_non_exhaustive()
+    }
+}
+
+impl Statements {
+    /// Makes the statements of a schema.
+    pub(crate) fn new(schema: &Schema) -> Self {
+        Self {
+            types: schema.types.iter().map(TypeStatements::new).collect(),
+        }
+    }
+
+    /// The statements of a type.
+    pub(crate) fn of(&self, type_id: TypeId) -> &TypeStatements {
+        &self.types[type_id]
+    }
+}
+
+impl TypeStatements {
+    fn new(ty: &Type) -> Self {
+        let table = names::table(ty);
+        let select = format!("SELECT {} FROM {table} t", select_list(ty));
+        let is_ref = |field: usize| matches!(ty.fields[field].kind, FieldKind::Ref { .. });
+        let field = |field: usize| names::column(ty, Column::Field(field));
+        let fields = 0..ty.fields.len();
+        let content: Vec<String> = fields
+            .clone()
+            .map(|f| format!("t.{} IS ?", field(f)))
+            .collect();
+        let all = written_columns(ty);
+        let marks = vec!["?"; all.len()].join(", ");
+        let sets: Vec<String> = all[1..]
+            .iter()
+            .map(|column| format!("{column} = ?"))
+            .collect();
+        Self {
+            get: format!("{select} WHERE t.\"id\" = ?"),
+            get_by_number: format!("{select} WHERE t.\"_n\" = ?"),
+            get_by_key: ty
+                .keys
+                .iter()
+                .map(|key| {
+                    let columns = names::key_columns(ty, key);
+                    let tests: Vec<String> = columns.iter().map(|c| format!("t.{c} = ?")).collect();
+                    format!("{select} WHERE {}", tests.join(" AND "))
+                })
+                .collect(),
+            referrers: fields
+                .map(|f| match is_ref(f) {
+                    true => format!("{select} WHERE t.{} = ? ORDER BY t.\"id\"", field(f)),
+                    false => String::new(),
+                })
+                .collect(),
+            get_by_content: format!(
+                "{select} WHERE {} ORDER BY t.\"id\" LIMIT 1",
+                if content.is_empty() {
+                    "1".to_owned()
+                } else {
+                    content.join(" AND ")
+                }
+            ),
+            insert: format!("INSERT INTO {table} ({}) VALUES ({marks})", all.join(", ")),
+            update: format!(
+                "UPDATE {table} SET {} WHERE \"id\" = ? RETURNING \"_n\"",
+                sets.join(", ")
+            ),
+            remove: format!("DELETE FROM {table} WHERE \"id\" = ? RETURNING \"_n\""),
+            lists: lists(ty),
+            text: text_statements(ty),
+        }
+    }
+}
+
+/// The quoted columns that a write sets: the id first, folded keys last.
+fn written_columns(ty: &Type) -> Vec<String> {
+    let columns = all_columns(ty).map(|column| names::column(ty, column));
+    columns
+        .chain(fold_fields(ty).map(|field| names::fold_column(ty, field)))
+        .collect()
+}
+
+/// The fields that have a column for their folded form, in the order of those columns.
+pub(crate) fn fold_fields(ty: &Type) -> impl Iterator<Item = usize> {
+    ty.keys
+        .iter()
+        .filter(|key| key.fold)
+        .flat_map(|key| key.fields.iter().copied())
+}
+
+fn lists(ty: &Type) -> Vec<ListStatements> {
+    let indexed = (0..ty.fields.len()).filter(|&field| {
+        matches!(ty.fields[field].kind, FieldKind::List(_)) && ty.fields[field].index
+    });
+    let statements = indexed.map(|field| {
+        let table = names::quote(&names::list_table(ty, field));
+        ListStatements {
+            field,
+            // A list may hold an item twice.
+            add: format!("INSERT OR IGNORE INTO {table} (value, n) VALUES (?, ?)"),
+            remove: format!("DELETE FROM {table} WHERE value = ? AND n = ?"),
+        }
+    });
+    statements.collect()
+}
+
+fn text_statements(ty: &Type) -> Option<TextStatements> {
+    let fields = text::searchable(ty);
+    if fields.is_empty() {
+        return None;
+    }
+    let table = names::quote(&names::text_table(ty));
+    let columns: Vec<String> = fields.iter().map(|&f| names::text_column(ty, f)).collect();
+    let marks = vec!["?"; fields.len()].join(", ");
+    let weights: Vec<String> = fields
+        .iter()
+        .map(|&field| format!("{}.0", ty.fields[field].search.unwrap_or(1)))
+        .collect();
+    Some(TextStatements {
+        // Not a plain INSERT: a contentless table takes a second row of the same number silently.
+        put: format!(
+            "INSERT OR REPLACE INTO {table} (rowid, {}) VALUES (?, {marks})",
+            columns.join(", ")
+        ),
+        remove: format!("DELETE FROM {table} WHERE rowid = ?"),
+        merge: format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)"),
+        // Adding zero makes a rank of -0.0 a score of 0.0.
+        score: format!("0.0 - bm25({table}, {})", weights.join(", ")),
+        table,
+    })
+}

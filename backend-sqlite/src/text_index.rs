@@ -1,0 +1,166 @@
+//! The text index: commits note which rows it lacks, here it takes them in.
+//!
+//! Words are the dearest part of a write, and much cheaper in large steps. So a commit only notes
+//! the numbers of its rows ([`crate::effects`]); the writer takes them in when it is idle, and
+//! before a search is answered. What is noted is "look at this row again": what is there then goes
+//! in, what is not there goes out, whoever does it and however often.
+
+use std::sync::LazyLock;
+
+use osis_core::schema::TypeId;
+use osis_core::text::{Document, FieldWords};
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::catalog::Catalog;
+use crate::error::Outcome;
+use crate::lookup;
+use crate::names::{PENDING, table};
+
+/// Takes up to `limit` rows into the text index; tells how many of each type. Runs in a
+/// transaction.
+pub(crate) fn take_in(
+    connection: &Connection,
+    catalog: &Catalog,
+    limit: usize,
+) -> Outcome<Vec<(TypeId, u64)>> {
+    let mut taken = Vec::new();
+    let mut left = limit;
+    for ty in catalog
+        .schema
+        .types
+        .iter()
+        .filter(|ty| has_index(catalog, ty.id))
+    {
+        if left == 0 {
+            break;
+        }
+        let numbers = pending(connection, catalog, ty.id, left)?;
+        for &number in &numbers {
+            take_in_row(connection, catalog, ty.id, number)?;
+        }
+        forget(connection, &ty.name, &numbers)?;
+        left -= numbers.len();
+        if !numbers.is_empty() {
+            taken.push((ty.id, numbers.len() as u64));
+        }
+    }
+    Ok(taken)
+}
+
+/// The numbers of rows of a type that the text index lacks, at most `limit`, in their order.
+pub(crate) fn pending(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    limit: usize,
+) -> Outcome<Vec<i64>> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT n FROM {PENDING} WHERE type = ? ORDER BY n LIMIT ?"));
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut statement = connection.prepare_cached(&SQL)?;
+    let name = &catalog.schema.types[type_id].name;
+    let numbers = statement.query_map((name, limit), |row| row.get(0))?;
+    Ok(numbers.collect::<Result<_, _>>()?)
+}
+
+/// Whether the text index lacks anything.
+pub(crate) fn is_behind(connection: &Connection) -> Outcome<bool> {
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT 1 FROM {PENDING} LIMIT 1"));
+    let found = connection
+        .prepare_cached(&SQL)?
+        .query_row([], |_| Ok(()))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Begins to merge all parts of a type's index into one, or goes on with it, by about `pages`;
+/// tells whether there was something to do.
+pub(crate) fn merge(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    step: Merge,
+) -> Outcome<bool> {
+    let Some(text) = &catalog.statements.of(type_id).text else {
+        return Ok(false);
+    };
+    let pages = match step {
+        Merge::Begin { pages } => -pages,
+        Merge::GoOn { pages } => pages,
+    };
+    let before = connection.total_changes();
+    connection.prepare_cached(&text.merge)?.execute([pages])?;
+    // Source: sqlite.org/fts5.html, section 6.7: less than two changes mean that nothing was left.
+    Ok(connection.total_changes() - before >= 2)
+}
+
+/// A step of merging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Merge {
+    /// Marks all parts to be merged, and merges so many pages.
+    Begin {
+        /// About how many.
+        pages: i64,
+    },
+    /// Merges so many pages of what is marked.
+    GoOn {
+        /// About how many.
+        pages: i64,
+    },
+}
+
+/// How many rows a type has had, about: what a merge of its whole index costs.
+pub(crate) fn rows_about(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+) -> Outcome<u64> {
+    let sql = format!(
+        "SELECT max(\"_n\") FROM {}",
+        table(&catalog.schema.types[type_id])
+    );
+    let max: Option<i64> = connection
+        .prepare_cached(&sql)?
+        .query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(max.unwrap_or(0)).unwrap_or(0))
+}
+
+fn has_index(catalog: &Catalog, type_id: TypeId) -> bool {
+    catalog.statements.of(type_id).text.is_some()
+}
+
+fn take_in_row(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    number: i64,
+) -> Outcome<()> {
+    let (ty, statements) = catalog.of(type_id);
+    let Some(text) = &statements.text else {
+        return Ok(());
+    };
+    let Some(row) = lookup::get_by_number(connection, catalog, type_id, number)? else {
+        connection.prepare_cached(&text.remove)?.execute([number])?;
+        return Ok(());
+    };
+    let document = Document::of(ty, &row);
+    let mut statement = connection.prepare_cached(&text.put)?;
+    statement.raw_bind_parameter(1, number)?;
+    for (n, field) in document.fields().iter().map(FieldWords::text).enumerate() {
+        statement.raw_bind_parameter(2 + n, field)?;
+    }
+    statement.raw_execute()?;
+    Ok(())
+}
+
+fn forget(connection: &Connection, type_name: &str, numbers: &[i64]) -> Outcome<()> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("DELETE FROM {PENDING} WHERE type = ? AND n <= ?"));
+    // They were read in their order, within this transaction: no other is below the last.
+    if let Some(last) = numbers.last() {
+        connection
+            .prepare_cached(&SQL)?
+            .execute((type_name, last))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,178 @@
+//! The command line: every command and option, with its help.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// A typed object store with full-text search, served over JSON-RPC.
+#[derive(Debug, Parser)]
+#[command(name = "osis", version, propagate_version = true)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
+    /// Where the objects live: sqlite:FILE, or memory: for trying
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        default_value = "sqlite:osis-data/osis.db"
+    )]
+    pub(crate) store: String,
+    /// Configuration file; its keys are the options' names, its tables the commands'
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A schema beside the built-in one; may be given several times
+    #[arg(long = "schema", global = true, value_name = "FILE")]
+    pub(crate) schemas: Vec<PathBuf>,
+    /// Leave the built-in schema out
+    #[arg(long, global = true)]
+    pub(crate) no_builtin_schema: bool,
+    /// Print results as JSON
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve a store over JSON-RPC (HTTP and WebSocket)
+    Serve(Serve),
+    /// Make one call, on a server or straight on a store
+    Call(Call),
+    /// Put the objects of seed files in place, each exactly once
+    Seed(Seed),
+    /// Write every object as a line of JSON
+    Export(Export),
+    /// Read the lines of an export
+    Import(Import),
+    /// Print a digest of all content, equal on stores that hold the same
+    Digest,
+    /// The schema in force
+    #[command(subcommand)]
+    Schema(Schema),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Serve {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7040")]
+    pub(crate) listen: SocketAddr,
+    /// A seed file to put in place before serving; may be given several times
+    #[arg(long = "seed", value_name = "FILE")]
+    pub(crate) seeds: Vec<PathBuf>,
+    /// Largest request body, such as 10MiB
+    #[arg(long, value_name = "SIZE", default_value = "10MiB", value_parser = size)]
+    pub(crate) max_request: usize,
+    /// Most calls in one batch
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) max_batch: usize,
+    /// Most connections at once
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(crate) max_connections: usize,
+    /// Longest time that a call may take, such as 30s
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Call {
+    /// The method, such as app_find
+    pub(crate) method: String,
+    /// Its parameters as JSON, such as '{"query": "editor"}'; - reads them from standard input
+    pub(crate) params: Option<String>,
+    /// Call this server instead of opening the store
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Seed {
+    /// Seed files: .toml, .json, .ndjson
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// What becomes of objects that are there
+    #[arg(long, value_enum, default_value = "insert")]
+    pub(crate) mode: Mode,
+    /// Check and report, but keep nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// What a seed does with objects that are there.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Mode {
+    /// Leave them as they are
+    Insert,
+    /// Patch them with the named fields
+    Update,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Export {
+    /// Only this type; may be given several times
+    #[arg(long = "type", value_name = "T")]
+    pub(crate) types: Vec<String>,
+    /// Leave secret fields out
+    #[arg(long)]
+    pub(crate) no_secrets: bool,
+    /// The file to write; standard output if absent
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Import {
+    /// The file to read; standard input if absent
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Schema {
+    /// Print it as TOML (with --json: as JSON)
+    Show,
+}
+
+/// Reads `10MiB`, `512KiB`, `1000`.
+fn size(text: &str) -> Result<usize, String> {
+    let wanted = || format!("expected a size such as 10MiB, 512KiB or 4096, got {text:?}");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text[digits.len()..].to_ascii_lowercase().as_str() {
+        "" | "b" => 1,
+        "kib" | "k" => 1 << 10,
+        "mib" | "m" => 1 << 20,
+        "gib" | "g" => 1 << 30,
+        _ => return Err(wanted()),
+    };
+    let number: usize = digits.parse().map_err(|_| wanted())?;
+    number
+        .checked_mul(unit)
+        .filter(|size| *size > 0)
+        .ok_or_else(wanted)
+}
+
+/// Reads `30s`, `500ms`, `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let wanted = || format!("expected a time such as 30s, 500ms or 2m, got {text:?}");
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| wanted())?;
+    let time = match &text[digits.len()..] {
+        "ms" => Duration::from_millis(number),
+        "s" | "" => Duration::from_secs(number),
+        "m" => Duration::from_secs(number.saturating_mul(60)),
+        _ => return Err(wanted()),
+    };
+    if time.is_zero() {
+        Err(wanted())
+    } else {
+        Ok(time)
+    }
+}

@@ -1,0 +1,17 @@
+//! Progress bars on a terminal; silence elsewhere.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A bar that counts objects, on standard error and only on a terminal.
+pub(crate) fn counter(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) =
+        ProgressStyle::with_template("{spinner} {msg} {human_pos} objects, {per_sec}, {elapsed}")
+    {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

@@ -1,0 +1,87 @@
+//! From a store URL to an opened store: the only place that names engines.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use osis_backend_sqlite::{SchemaPolicy, SqliteBackend, SqliteConfig};
+use osis_core::memory::MemoryBackend;
+use osis_core::schema::{Schema, Source, load};
+use osis_core::{Backend, Store};
+
+use crate::args::Common;
+use crate::failure::Failure;
+
+/// What a command does with a store, which decides whether it may make one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Reads only: the store must be there.
+    Read,
+    /// Writes: a store that is not there is made.
+    Write,
+    /// Serves: as `Write`, and a schema change that loses nothing is applied.
+    Serve,
+}
+
+/// Opens the store that the options name.
+///
+/// # Errors
+/// If the URL is none, the schema has an error, or the engine cannot open.
+pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> {
+    let schema = schema(common)?;
+    let backend: Arc<dyn Backend> = match common.store.split_once(':') {
+        Some(("sqlite", file)) if !file.is_empty() => {
+            Arc::new(sqlite(Path::new(file), schema, purpose)?)
+        }
+        Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
+        Some((scheme @ ("file" | "postgres" | "postgresql"), _)) => {
+            return Err(Failure::new(format!(
+                "error: this version has no {scheme}: stores yet; use sqlite:FILE or memory:"
+            )));
+        }
+        _ => {
+            return Err(Failure::new(format!(
+                "error: {:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, or memory:",
+                common.store
+            )));
+        }
+    };
+    Ok(Store::new(backend))
+}
+
+fn sqlite(file: &Path, schema: Schema, purpose: Purpose) -> Result<SqliteBackend, Failure> {
+    if purpose == Purpose::Read && !file.exists() {
+        return Err(Failure::new(format!(
+            "error: there is no store at {}; name one with --store, or make it with osis serve or osis seed",
+            file.display()
+        )));
+    }
+    let schema_policy = match purpose {
+        Purpose::Serve => SchemaPolicy::ApplyLossless,
+        Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
+    };
+    let config = SqliteConfig {
+        schema: schema_policy,
+        ..SqliteConfig::new(file)
+    };
+    Ok(SqliteBackend::open(config, Some(schema))?)
+}
+
+/// The schema that the options name: the built-in one and files beside it.
+fn schema(common: &Common) -> Result<Schema, Failure> {
+    let mut sources = Vec::new();
+    if !common.no_builtin_schema {
+        sources.push(Source::builtin());
+    }
+    for file in &common.schemas {
+        sources.push(Source {
+            file: file.display().to_string(),
+            text: read(file)?,
+        });
+    }
+    Ok(load(&sources)?)
+}
+
+fn read(file: &PathBuf) -> Result<String, Failure> {
+    std::fs::read_to_string(file)
+        .map_err(|error| Failure::new(format!("error: cannot read {}: {error}", file.display())))
+}
