@@ -291,3 +291,98 @@ pub(crate) const TABLE: &[(i32, &str, &str)] = &[
         "The position in the change feed is no longer, or not yet, in the store.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use osis_core::error::{Fault, Named};
+    use osis_core::{Error, ErrorKind, Id};
+
+    use super::{TABLE, WireError};
+
+    fn kinds() -> Vec<ErrorKind> {
+        let id = || Id::trusted("abcd");
+        let ty = || "app".to_owned();
+        let fault = Fault {
+            path: "query".to_owned(),
+            message: "an unclosed quote".to_owned(),
+            column: Some(3),
+        };
+        let key = vec![
+            ("name".to_owned(), "x".into()),
+            ("code".to_owned(), 3.into()),
+        ];
+        vec![
+            ErrorKind::Invalid(vec![fault]),
+            ErrorKind::NotFound {
+                type_name: ty(),
+                target: Named::Id(id()),
+            },
+            ErrorKind::NotFound {
+                type_name: ty(),
+                target: Named::Key(key),
+            },
+            ErrorKind::Conflict {
+                type_name: ty(),
+                key: vec!["name".to_owned()],
+                existing_id: Some(id()),
+            },
+            ErrorKind::Conflict {
+                type_name: ty(),
+                key: vec![],
+                existing_id: None,
+            },
+            ErrorKind::RevMismatch {
+                expected: 0,
+                actual: 4,
+            },
+            ErrorKind::Reference {
+                type_name: ty(),
+                field: "owner".to_owned(),
+                id: id(),
+            },
+            ErrorKind::Unauthorized,
+            ErrorKind::Forbidden {
+                needs: "app:write".to_owned(),
+            },
+            ErrorKind::RateLimited {
+                retry_after_ms: 250,
+            },
+            ErrorKind::Unavailable {
+                retry_after_ms: Some(10),
+            },
+            ErrorKind::Unavailable {
+                retry_after_ms: None,
+            },
+            ErrorKind::StorageFull,
+            ErrorKind::Corrupt {
+                path: "a.otoml".to_owned(),
+                line: Some(7),
+            },
+            ErrorKind::Gone { oldest: 12 },
+            ErrorKind::Internal,
+        ]
+    }
+
+    #[test]
+    fn every_kind_has_its_code_and_data() {
+        let told = kinds().into_iter().map(|kind| {
+            let error = WireError::from(Error::new(kind, "What was wrong."));
+            let known = TABLE
+                .iter()
+                .any(|(code, kind, _)| (*code, *kind) == (error.code(), error.kind()));
+            assert!(known, "{error:?} is not in the table");
+            serde_json::to_string(&error).unwrap()
+        });
+        insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"));
+    }
+
+    #[test]
+    fn a_cause_is_for_the_log() {
+        let error = Error::internal("cannot read", "password in /etc/secret");
+        let told = serde_json::to_string(&WireError::from(error)).unwrap();
+        assert!(
+            !told.contains("secret") && !told.contains("cannot read"),
+            "{told}"
+        );
+    }
+}

@@ -44,7 +44,7 @@ const JSON: [(HeaderName, HeaderValue); 1] =
 /// A body is JSON-RPC whatever its content type says: curl without a header sends forms.
 async fn call(State(app): State<App>, headers: HeaderMap, request: Request) -> Response {
     if let Err(refused) = origin::check(&headers) {
-        return refused;
+        return refused.into_response();
     }
     let limits = app.service.limits();
     match read(request, limits.max_request, limits.timeout).await {

@@ -12,15 +12,16 @@ use std::net::IpAddr;
 
 use axum::http::header::ORIGIN;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 
 /// Refuses a request that a page of another machine makes.
-pub(crate) fn check(headers: &HeaderMap) -> Result<(), Response> {
+pub(crate) fn check(headers: &HeaderMap) -> Result<(), (StatusCode, &'static str)> {
     if headers.get_all(ORIGIN).iter().all(is_this_machine) {
         return Ok(());
     }
-    let words = "requests of web pages from other hosts are refused\n";
-    Err((StatusCode::FORBIDDEN, words).into_response())
+    Err((
+        StatusCode::FORBIDDEN,
+        "requests of web pages from other hosts are refused\n",
+    ))
 }
 
 fn is_this_machine(origin: &HeaderValue) -> bool {

@@ -41,6 +41,10 @@ impl Args {
 
     fn by_name(&mut self, entries: Vec<(String, Json)>, faults: &mut Faults) {
         for (name, json) in entries {
+            // More faults than an answer tells are not looked for.
+            if faults.len() >= Faults::MAX {
+                return;
+            }
             match self.signature.iter().position(|param| param.name == name) {
                 Some(place) => self.put(place, json),
                 None => {

@@ -153,7 +153,10 @@ impl Service {
                 true => Reply::to_batch(&schema),
                 false => Reply::to_one(&schema),
             };
-            let run = async { Ok(inner.run(slots, &caller, &mut reply).await) };
+            let run = async {
+                inner.run(slots, &caller, &mut reply).await;
+                Ok(())
+            };
             let done = caught(&inner.panics, run).await;
             drop(pass);
             match done {

@@ -37,7 +37,7 @@ pub(crate) async fn open(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     if let Err(refused) = origin::check(&headers) {
-        return refused;
+        return refused.into_response();
     }
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,

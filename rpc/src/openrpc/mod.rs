@@ -24,8 +24,11 @@ const VERSION: &str = "1.2.6";
 
 /// Describes the methods of a schema.
 pub(crate) fn document(schema: &Schema, methods: &Methods) -> Arc<RawValue> {
+    // `rpc.` is reserved for extensions of the protocol itself, and generators make names of their
+    // languages from the methods' names, which a dot breaks: discovery is not part of the service.
     let described: Vec<Value> = methods
         .iter()
+        .filter(|method| method.action != Action::Discover)
         .map(|method| describe(schema, method))
         .collect();
     let document = json!({

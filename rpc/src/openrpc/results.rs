@@ -1,18 +1,16 @@
 //! JSON Schemas of results.
 
 use osis_core::Schema;
+use osis_core::schema::Type;
 use serde_json::{Map, Value, json};
 
-use super::types::{id, object_ref};
+use super::types::{id, nullable, object_ref, title};
 use crate::methods::{Action, Verb};
 
 /// The schema of a method's result.
 pub(super) fn schema(schema: &Schema, action: Action) -> Value {
     match action {
-        Action::Of(type_id, verb) => {
-            let object = || object_ref(&schema.types[type_id]);
-            of_type(verb, &object)
-        }
+        Action::Of(type_id, verb) => of_type(&schema.types[type_id], verb),
         Action::Transaction => record(
             &[
                 ("seq", count()),
@@ -41,41 +39,51 @@ pub(super) fn schema(schema: &Schema, action: Action) -> Value {
     }
 }
 
-fn of_type(verb: Verb, object: &dyn Fn() -> Value) -> Value {
-    match verb {
-        Verb::New | Verb::Get | Verb::Set => object(),
+fn of_type(ty: &Type, verb: Verb) -> Value {
+    let object = || object_ref(ty);
+    let described = match verb {
+        Verb::New | Verb::Get | Verb::Set => return object(),
         Verb::Delete => {
             let counts = json!({ "type": "object", "additionalProperties": count() });
             record(&[("deleted", counts)], &[])
         }
-        Verb::List => record(
-            &[("items", list(object())), ("next_cursor", text_or_null())],
-            &[("total", count())],
-        ),
+        Verb::List => {
+            let items = list(object());
+            let total = [("total", count())];
+            record(&[("items", items), ("next_cursor", text_or_null())], &total)
+        }
         Verb::Find => {
             let score = json!({ "type": "number" });
             let hit = record(&[("object", object()), ("score", score)], &[]);
-            record(
-                &[
-                    ("hits", list(hit)),
-                    ("total", count()),
-                    ("next_cursor", text_or_null()),
-                ],
-                &[],
-            )
+            let hits = list(titled(ty, "Hit", hit));
+            let always = [
+                ("hits", hits),
+                ("total", count()),
+                ("next_cursor", text_or_null()),
+            ];
+            record(&always, &[])
         }
         Verb::Count => record(&[("count", count())], &[]),
         Verb::Aggregate => {
+            let rows = list(json!({ "type": "object" }));
             let source = json!({ "type": "string", "enum": ["raw", "rollup"] });
-            record(
-                &[
-                    ("rows", list(json!({ "type": "object" }))),
-                    ("source", source),
-                ],
-                &[],
-            )
+            record(&[("rows", rows), ("source", source)], &[])
         }
         Verb::Ingest => record(&[("accepted", count()), ("duplicates", count())], &[]),
+    };
+    titled(ty, suffix(verb), described)
+}
+
+/// What the result of a method is called, behind the name of its type.
+fn suffix(verb: Verb) -> &'static str {
+    match verb {
+        Verb::New | Verb::Get | Verb::Set => "",
+        Verb::Delete => "Deleted",
+        Verb::List => "Page",
+        Verb::Find => "Hits",
+        Verb::Count => "Count",
+        Verb::Aggregate => "Figures",
+        Verb::Ingest => "Ingested",
     }
 }
 
@@ -125,11 +133,21 @@ fn count() -> Value {
 }
 
 fn text_or_null() -> Value {
-    json!({ "type": ["string", "null"] })
+    nullable(&json!({ "type": "string" }))
+}
+
+/// Gives a name to what generators make a type of.
+fn titled(ty: &Type, suffix: &str, mut described: Value) -> Value {
+    described["title"] = json!(format!("{}{suffix}", title(&ty.name)));
+    described
 }
 
 fn list(items: Value) -> Value {
-    json!({ "type": "array", "items": items })
+    let entries = [
+        ("type".to_owned(), json!("array")),
+        ("items".to_owned(), items),
+    ];
+    Value::Object(entries.into_iter().collect())
 }
 
 fn record(required: &[(&str, Value)], optional: &[(&str, Value)]) -> Value {

@@ -103,9 +103,9 @@ fn entity(ty: &Type, suffix: &str, properties: Map<String, Value>, required: &[&
     let mut entity = json!({
         "title": format!("{}{suffix}", title(&ty.name)),
         "type": "object",
-        "properties": properties,
         "additionalProperties": false,
     });
+    entity["properties"] = Value::Object(properties);
     // An empty list is not valid in the older drafts.
     if !required.is_empty() {
         entity["required"] = json!(required);
@@ -124,7 +124,7 @@ fn secret(field: &Field, mut described: Value) -> Value {
 }
 
 /// `signing_key` as `SigningKey`.
-fn title(name: &str) -> String {
+pub(super) fn title(name: &str) -> String {
     let parts = name.split('_').map(|part| {
         let mut chars = part.chars();
         chars
@@ -154,11 +154,11 @@ fn value(schema: &Schema, field: &Field) -> Value {
         FieldKind::Bytes => json!({ "type": "string", "contentEncoding": "base64" }),
     };
     bounds(field, &mut described);
+    if !field.required && field.kind != FieldKind::Json {
+        described = nullable(&described);
+    }
     if let Some(doc) = &field.doc {
         described["description"] = json!(doc);
-    }
-    if !field.required {
-        nullable(&mut described);
     }
     described
 }
@@ -194,7 +194,8 @@ fn bounds(field: &Field, described: &mut Value) {
 fn is_common(pattern: &str) -> bool {
     let mut escaped = false;
     for c in pattern.chars() {
-        if escaped && !c.is_ascii_punctuation() || escaped && matches!(c, '<' | '>') {
+        let is_itself = c.is_ascii_punctuation() && !matches!(c, '<' | '>');
+        if escaped && !is_itself {
             return false;
         }
         escaped = c == '\\' && !escaped;
@@ -204,11 +205,7 @@ fn is_common(pattern: &str) -> bool {
         .any(|special| pattern.contains(special))
 }
 
-fn nullable(described: &mut Value) {
-    if let Some(kind) = described.get("type").cloned() {
-        described["type"] = json!([kind, "null"]);
-    }
-    if let Some(Value::Array(values)) = described.get_mut("enum") {
-        values.push(Value::Null);
-    }
+/// The same, or null.
+pub(super) fn nullable(described: &Value) -> Value {
+    json!({ "oneOf": [described, { "type": "null" }] })
 }

@@ -9,6 +9,9 @@ use super::reads::limit;
 use super::simple::{column, shown};
 use crate::params::{Args, cut};
 
+/// Most columns that rows are sorted by.
+const SORT_MAX: usize = 16;
+
 /// `T_aggregate`
 #[derive(Debug)]
 pub(crate) struct Figures {
@@ -35,7 +38,7 @@ pub(super) fn figures(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Fig
         bucket,
         metrics,
     };
-    let sort = args.get("sort").cloned();
+    let sort = order(args, faults);
     // The order is checked by asking for that of no groups; columns can only be told where all
     // that makes them is right.
     if faults.len() == before
@@ -49,6 +52,19 @@ pub(super) fn figures(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Fig
         sort,
         limit: limit?,
     })
+}
+
+/// The columns to sort by, of which there are few: each is compared for every pair of rows.
+fn order(args: &Args, faults: &mut Faults) -> Option<Json> {
+    let json = args.get("sort")?;
+    if let Json::Array(columns) = json
+        && columns.len() > SORT_MAX
+    {
+        let message = format!("has {} columns, at most {SORT_MAX} fit", columns.len());
+        faults.add("sort", message);
+        return None;
+    }
+    Some(json.clone())
 }
 
 fn group_by(ty: &Type, args: &Args, faults: &mut Faults) -> Vec<Column> {

@@ -95,7 +95,7 @@ impl Requests<'_> {
                 .map(Request::Read)
             }
             Action::Transaction => return self.transaction(args, faults).map(Request::Write),
-            Action::Seed => writes::seed(self.schema, args, &mut faults)
+            Action::Seed => writes::seed(self.schema, &args, &mut faults)
                 .map(Write::one)
                 .map(Request::Write),
             Action::Changes => feed::changes(self.schema, &args, &mut faults).map(|changes| {

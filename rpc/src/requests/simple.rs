@@ -68,7 +68,7 @@ impl Args {
         found.copied().unwrap_or_else(|| {
             faults.add(
                 name,
-                format!("expected {}, got {}", words.join(" or "), shown(json)),
+                format!("expected one of {}, got {}", words.join(", "), shown(json)),
             );
             words[0]
         })

@@ -115,18 +115,29 @@ fn ingest(schema: &Schema, ty: &Type, args: &Args, faults: &mut Faults) -> Optio
             return None;
         }
     };
-    let drafts = items.iter().enumerate().filter_map(|(n, item)| {
+    let mut drafts = Vec::with_capacity(items.len());
+    for (n, item) in items.iter().enumerate() {
         let path = format!("items[{n}]");
-        input::draft(&schema.types, ty, item, &path, Purpose::New, faults)
-    });
+        drafts.extend(input::draft(
+            &schema.types,
+            ty,
+            item,
+            &path,
+            Purpose::New,
+            faults,
+        ));
+        if faults.len() >= Faults::MAX {
+            return None;
+        }
+    }
     Some(Op::Ingest {
         type_id: ty.id,
-        drafts: drafts.collect(),
+        drafts,
     })
 }
 
 /// Reads the parameters of `osis_seed`: types and objects stay in the order in which they stand.
-pub(super) fn seed(schema: &Schema, args: Args, faults: &mut Faults) -> Option<Op> {
+pub(super) fn seed(schema: &Schema, args: &Args, faults: &mut Faults) -> Option<Op> {
     let (mode, purpose) = match args.choice("mode", faults) {
         "update" => (SeedMode::Update, Purpose::SeedUpdate),
         _ => (SeedMode::Insert, Purpose::Seed),
@@ -160,6 +171,10 @@ pub(super) fn seed(schema: &Schema, args: Args, faults: &mut Faults) -> Option<O
             continue;
         };
         for (n, data) in list.iter().enumerate() {
+            // More faults than an answer tells are not looked for.
+            if faults.len() >= Faults::MAX {
+                return None;
+            }
             let origin = format!("{path}[{n}]");
             let draft = input::draft(&schema.types, ty, data, &origin, purpose, faults);
             objects.extend(draft.map(|draft| SeedObject {

@@ -68,3 +68,39 @@ pub(crate) fn caught_now<T>(
 fn over_time() -> WireError {
     WireError::unavailable("the time limit for a call is over")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::{Panics, bounded, caught, caught_now};
+    use crate::error::WireError;
+
+    #[tokio::test]
+    async fn panics_are_answered_and_counted() {
+        let panics = Panics::default();
+        let now = caught_now(&panics, || -> Result<(), _> { panic!("on purpose") });
+        let later = caught(&panics, async {
+            if true {
+                panic!("on purpose")
+            }
+            Ok(())
+        });
+        assert_eq!(now.unwrap_err(), WireError::internal());
+        assert_eq!(later.await.unwrap_err(), WireError::internal());
+        assert_eq!(panics.count(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_is_stopped() {
+        let work = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        };
+        let deadline = Instant::now() + Duration::from_millis(10);
+        let error = bounded(&Panics::default(), deadline, work)
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), "unavailable");
+    }
+}

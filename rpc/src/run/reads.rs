@@ -29,6 +29,9 @@ enum Step {
     Own(Read),
 }
 
+/// What is to be done for each request, or why it cannot be.
+type Steps = Vec<(ReplyId, Result<Step, WireError>)>;
+
 /// The `_get`s of one type that bring the same along.
 #[derive(Debug)]
 struct Gathered {
@@ -133,7 +136,7 @@ impl Runner<'_> {
 /// Puts the `_get`s that can be answered together, together.
 fn plan(
     entries: impl Iterator<Item = (ReplyId, Result<Read, WireError>)>,
-) -> (Vec<(ReplyId, Result<Step, WireError>)>, Vec<Gathered>) {
+) -> (Steps, Vec<Gathered>) {
     let mut groups: Vec<Gathered> = Vec::new();
     let steps = entries.map(|(id, read)| {
         let step = read.map(|read| match read {

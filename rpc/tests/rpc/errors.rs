@@ -148,7 +148,7 @@ async fn all_faults_are_told_with_their_paths() {
         (
             "osis_changes",
             json!({ "since": -1, "types": ["maker", "nope"], "limit": 5000,
-            "wait_ms": 1e400f64, "objects": null }),
+            "wait_ms": u64::MAX, "objects": null }),
         ),
         ("osis_changes", json!({ "types": [] })),
         ("osis_info", json!({ "verbose": true })),

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
+use futures_util::{SinkExt, StreamExt};
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::BatchRequestBuilder;
 use jsonrpsee::rpc_params;
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClientBuilder};
 use osis_rpc::Limits;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use super::support::{limited, served, shop};
+use super::support::{limited, request, served, shop};
+
+type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 #[tokio::test]
 async fn calls_batches_and_notifications() {
@@ -91,6 +97,16 @@ async fn pages_of_others_are_refused() {
     .await;
 }
 
+/// Sends a message and gives the next one; `None` if the connection is closed instead.
+async fn exchange(socket: &mut Socket, message: Message) -> Option<Value> {
+    socket.send(message).await.unwrap();
+    match socket.next().await? {
+        Ok(Message::Text(text)) => Some(serde_json::from_str(&text).unwrap()),
+        Ok(Message::Close(_)) | Err(_) => None,
+        Ok(other) => panic!("{other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn messages_are_bounded() {
     let service = limited(Limits {
@@ -98,32 +114,52 @@ async fn messages_are_bounded() {
         ..Limits::default()
     });
     served(service, async |address| {
-        let client = WsClientBuilder::default()
-            .request_timeout(Duration::from_millis(300))
-            .build(format!("ws://{address}"))
+        let (mut socket, _) = tokio_tungstenite::connect_async(format!("ws://{address}"))
             .await
             .unwrap();
-        let long = |n: usize| rpc_params![json!({ "name": "x".repeat(n) })];
-        assert!(
-            client
-                .request::<Value, _>("thing_count", long(3000))
-                .await
-                .is_err()
-        );
-        let counted: Value = client.request("thing_count", rpc_params![]).await.unwrap();
-        assert_eq!(counted["count"], 0);
-        assert!(
-            client
-                .request::<Value, _>("thing_count", long(9000))
-                .await
-                .is_err()
-        );
-        assert!(
-            client
-                .request::<Value, _>("thing_count", rpc_params![])
-                .await
-                .is_err()
-        );
+        let count = request(1, "thing_count", &json!([])).to_string();
+        let padded = |n: usize| format!("{}{count}", " ".repeat(n - count.len()));
+        for (message, answer) in [
+            (Message::text(padded(2000)), "/result/count"),
+            (Message::text(padded(2001)), "/error/code"),
+            (Message::binary(count.clone()), "/result/count"),
+            (Message::binary(b"\xff".to_vec()), "/error/code"),
+            (Message::text("["), "/error/code"),
+        ] {
+            let answered = exchange(&mut socket, message).await.unwrap();
+            assert!(answered.pointer(answer).is_some(), "{answered}");
+        }
+        let error = exchange(&mut socket, Message::text(padded(5000))).await;
+        assert!(error.is_none_or(|error| error["error"]["code"] == -32600));
+        assert!(exchange(&mut socket, Message::text(count)).await.is_none());
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_closing_server_says_so() {
+    let service = shop().await;
+    let (mut socket, _) = {
+        let (told, address) = tokio::sync::oneshot::channel();
+        tokio::spawn(served(service, async move |address| {
+            told.send(address).unwrap();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }));
+        let address = address.await.unwrap();
+        tokio_tungstenite::connect_async(format!("ws://{address}"))
+            .await
+            .unwrap()
+    };
+    let waits = request(7, "osis_changes", &json!([5, null, 9, 20_000]));
+    let answered = exchange(&mut socket, Message::text(waits.to_string()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (&answered["id"], &answered["result"]["changes"]),
+        (&json!(7), &json!([]))
+    );
+    let Some(Ok(Message::Close(Some(frame)))) = socket.next().await else {
+        panic!()
+    };
+    assert_eq!(u16::from(frame.code), 1001);
 }
