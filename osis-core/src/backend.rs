@@ -111,7 +111,8 @@ pub trait Snapshot: Send {
     /// The objects whose text a query means.
     async fn search(&mut self, search: &Search) -> Result<Found>;
 
-    /// Records of the change feed after a seq, those of one commit never split.
+    /// Records of the change feed after a seq, those of one commit never split; of these types,
+    /// or of all where none is named.
     ///
     /// # Errors
     /// `Gone` below the oldest seq that is good, and above the store's.

@@ -153,7 +153,7 @@ impl Error {
         self
     }
 
-    /// Adds which operation of a transaction failed, and puts its faults under `ops[n].params`.
+    /// Adds which operation of a transaction failed.
     #[must_use]
     pub fn at_op(mut self, op: usize) -> Self {
         self.0.op = Some(op);

@@ -118,15 +118,15 @@ impl Store {
         self.backend.commits()
     }
 
-    /// What there is to know of the store.
+    /// What there is to know of the store, as of a view.
     ///
     /// # Errors
     /// Those of the engine.
-    pub async fn info(&self, who: &Principal, deadline: Option<Instant>) -> Result<Info> {
-        let mut reader = self.read(who, Scope::Consistent, deadline).await?;
+    pub async fn info(&self, reader: &mut Reader) -> Result<Info> {
         let mut counts = BTreeMap::new();
         for ty in &self.schema().types {
-            counts.insert(ty.name.clone(), reader.count(ty.id, &Filter::EVERY).await?);
+            let count = reader.count(ty.id, &Filter::EVERY).await?;
+            counts.insert(ty.name.clone(), count);
         }
         Ok(Info {
             kind: self.kind(),

@@ -233,6 +233,12 @@ impl<'t> Parser<'t> {
             );
             return ControlFlow::Break(());
         }
+        if words.len() > Term::WORDS_MAX {
+            let most = Term::WORDS_MAX;
+            let message = format!("this phrase has too many words; expected at most {most}");
+            self.fault(lead.column.unwrap_or(column), message);
+            return ControlFlow::Break(());
+        }
         let least = Term::PREFIX_CHARS_MIN;
         if ending == Ending::Star && single && first.chars().count() < least {
             let message =

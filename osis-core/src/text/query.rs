@@ -112,6 +112,9 @@ impl Query {
 }
 
 impl Term {
+    /// Most words of one phrase: a longer one is more likely an accident, and engines would look
+    /// up each.
+    pub const WORDS_MAX: usize = 1000;
     /// No lone prefix that a caller marks with `*` is shorter, in characters.
     pub const PREFIX_CHARS_MIN: usize = 2;
 }

@@ -116,8 +116,8 @@ impl Runner<'_> {
         match read {
             Read::Discover => Ok(Answer::Document(self.document.clone())),
             Read::Info => {
-                let info = self.store.info(&self.caller.principal, Some(self.deadline));
-                let work = async { Ok(Answer::Info(info.await?)) };
+                let reader = reader.as_mut().map_err(|error| error.clone())?;
+                let work = async { Ok(Answer::Info(self.store.info(reader).await?)) };
                 bounded(self.panics, self.deadline, work).await
             }
             read => {
@@ -174,7 +174,7 @@ fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> O
     let steps = steps.iter().filter_map(|(_, step)| step.as_ref().ok());
     let own: Vec<&Read> = steps
         .filter_map(|step| match step {
-            Step::Own(Read::Info | Read::Discover) | Step::Got { .. } => None,
+            Step::Own(Read::Discover) | Step::Got { .. } => None,
             Step::Own(read) => Some(read),
         })
         .collect();

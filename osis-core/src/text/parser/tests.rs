@@ -432,3 +432,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_phrase_has_a_thousand_words_at_most() {
+    let phrase = |words: usize| format!("\"{}\"", vec!["a"; words].join(" "));
+    assert!(Query::parse(&app(), &phrase(1000), false).is_ok());
+    assert_eq!(faults(&format!("b {}", phrase(1001))).0, [3]);
+}
