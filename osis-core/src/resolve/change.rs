@@ -76,10 +76,9 @@ fn merged(field: &Field, current: &Value, given: &Value) -> Result<Value, String
     if given.is_null() {
         return Ok(current.clone());
     }
-    if current.is_null() {
-        return Ok(given.clone());
-    }
     let value = match rule {
+        // Unset counts as nothing: zero, no bound, no items.
+        _ if current.is_null() && rule != Merge::Union => given.clone(),
         Merge::Keep => current.clone(),
         Merge::Max if given.order(current).is_gt() => given.clone(),
         Merge::Min if given.order(current).is_lt() => given.clone(),

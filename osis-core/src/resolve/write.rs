@@ -23,10 +23,15 @@ pub(super) fn new(state: &mut Overlay<'_>, type_id: TypeId, draft: &Draft) -> Re
     if let Some(id) = &draft.id
         && let Some(row) = state.get(type_id, id)?
     {
-        return match *row.values == *values {
-            true => Ok(Outcome::Object { type_id, row }),
-            false => Err(id_conflict(ty, id)),
+        if *row.values == *values {
+            return Ok(Outcome::Object { type_id, row });
+        }
+        let wanted = Row {
+            values: values.into(),
+            ..row
         };
+        state.check_references(type_id, &wanted)?;
+        return Err(id_conflict(ty, id));
     }
     create(state, type_id, draft.id.clone(), values)
 }

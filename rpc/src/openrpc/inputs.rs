@@ -3,7 +3,7 @@
 use osis_core::Schema;
 use serde_json::{Map, Value, json};
 
-use super::types::{changes_ref, data_ref, id};
+use super::types::{changes_ref, data_ref, id, title};
 use crate::methods::Action;
 use crate::signature::{ITEMS_MAX, Takes};
 
@@ -20,6 +20,8 @@ pub(super) fn schema(schema: &Schema, action: Action, takes: Takes) -> Value {
         Takes::Data => ty.map_or_else(|| json!({ "type": "object" }), data_ref),
         Takes::Changes => ty.map_or_else(|| json!({ "type": "object" }), changes_ref),
         Takes::Items => json!({
+            // Generators make a type of it, and need a name that is its own.
+            "title": ty.map_or_else(|| "Items".to_owned(), |ty| format!("{}Items", title(&ty.name))),
             "type": "array",
             "items": ty.map_or_else(|| json!({ "type": "object" }), data_ref),
             "maxItems": ITEMS_MAX,

@@ -8,7 +8,7 @@ use osis_core::output::Shape;
 use osis_core::query::cursor::Fingerprint;
 use osis_core::query::{Cursor, Filter, Sort, sort};
 use osis_core::schema::{Column, Direction, FieldKind, Type, TypeId};
-use osis_core::store::List;
+use osis_core::store::{List, find_position};
 use osis_core::text::Query;
 use osis_core::value::Value;
 
@@ -93,10 +93,7 @@ pub(super) fn find(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Find> 
     let sort = sort?.map(Sort::new);
     let of = ["query", "filter", "sort", "prefix_last", "typo"];
     let fingerprint = fingerprint(ty, Verb::Find, args, &of);
-    let kinds = match &sort {
-        Some(sort) => sort_kinds(ty, sort),
-        None => vec![&FieldKind::Float, &FieldKind::String],
-    };
+    let kinds = find_position(ty, sort.as_ref());
     let after = position(ty, &kinds, fingerprint, args, faults);
     let search = Search {
         type_id: ty.id,

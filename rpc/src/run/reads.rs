@@ -195,10 +195,9 @@ fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> O
 fn is_one_call(read: &Read) -> bool {
     match read {
         Read::List(page) => page.shape.expand.is_empty() && !page.list.count,
-        Read::Find(find) => find.shape.expand.is_empty(),
         Read::Count(_) | Read::Aggregate(_) => true,
         Read::Changes(changes) => !changes.objects,
-        Read::Get(_) | Read::Info | Read::Discover => false,
+        Read::Get(_) | Read::Find(_) | Read::Info | Read::Discover => false,
     }
 }
 

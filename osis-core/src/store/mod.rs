@@ -3,13 +3,15 @@
 //! Every call takes the caller's [`Principal`], so that the rules of who may do what have one
 //! place to stand: here, above every engine and below every wire format.
 
+mod find;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::backend::{Backend, Feed, Related, Scan, Scope, Search, Snapshot};
+use crate::backend::{Backend, Feed, Related, Scan, Scope, Snapshot};
 use crate::batch::{Batch, Commit};
 use crate::error::{Error, ErrorKind, Named, Result};
 use crate::input::Target;
@@ -21,6 +23,8 @@ use crate::query::aggregate::{Aggregate, Group};
 use crate::schema::{Schema, Type, TypeId};
 use crate::time::Time;
 use crate::value::Value;
+
+pub use find::find_position;
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -272,36 +276,6 @@ impl Reader {
         };
         let items = self.expand(list.type_id, rows, &list.expand).await?;
         Ok(Page { items, next, total })
-    }
-
-    /// A page of what a search finds.
-    ///
-    /// # Errors
-    /// Those of the engine.
-    pub async fn find(&mut self, search: &Search, expand: &[Expand]) -> Result<Hits> {
-        let wanted = Search {
-            limit: search.limit + 1,
-            ..search.clone()
-        };
-        let mut found = self.snapshot.search(&wanted).await?;
-        let more = found.hits.len() > search.limit;
-        found.hits.truncate(search.limit);
-        let next = found
-            .hits
-            .last()
-            .filter(|_| more)
-            .map(|(score, row)| match &search.sort {
-                Some(sort) => sort.position(row),
-                None => vec![Value::Float(*score), Value::from(row.id.as_str())],
-            });
-        let (scores, rows): (Vec<f64>, Vec<Row>) = found.hits.into_iter().unzip();
-        let objects = self.expand(search.type_id, rows, expand).await?;
-        let hits = scores.into_iter().zip(objects).collect();
-        Ok(Hits {
-            hits,
-            total: found.total,
-            next,
-        })
     }
 
     /// How many objects a filter means.
