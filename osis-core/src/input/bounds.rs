@@ -1,5 +1,6 @@
 //! How long and how large values may be.
 
+use crate::error::Faults;
 use crate::schema::Field;
 use crate::value::Value;
 
@@ -55,6 +56,21 @@ pub fn bounds_fault(field: &Field, value: &Value) -> Option<String> {
             "has {} items, at most {ITEMS_MAX} fit",
             value.items().len()
         ));
+    }
+    None
+}
+
+/// Notes what is wrong with a string of any kind: its length, or a character that no string holds.
+pub(super) fn string(text: &str, bytes_max: usize, path: &str, faults: &mut Faults) -> Option<()> {
+    if text.contains('\0') {
+        faults.add(path, "holds U+0000 or an unpaired surrogate");
+    } else if text.len() > bytes_max {
+        faults.add(
+            path,
+            format!("has {} bytes of UTF-8, at most {bytes_max} fit", text.len()),
+        );
+    } else {
+        return Some(());
     }
     None
 }

@@ -1,7 +1,6 @@
 //! Values of `json` fields: what they may hold, and their canonical text.
 
-use super::bounds::JSON_DEPTH_MAX;
-use super::value::string;
+use super::bounds::{JSON_DEPTH_MAX, string};
 use crate::error::Faults;
 use crate::json::Json;
 

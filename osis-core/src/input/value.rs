@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 
-use super::bounds::{INDEXED_STRING_MAX, ITEMS_MAX, STRING_MAX, TEXT_MAX, bounds_fault};
+use super::bounds::{INDEXED_STRING_MAX, ITEMS_MAX, STRING_MAX, TEXT_MAX, bounds_fault, string};
 use super::id;
 use super::json::{canonical, check_json};
 use crate::error::Faults;
@@ -94,20 +94,6 @@ fn string_max(field: &Field) -> usize {
     } else {
         STRING_MAX
     }
-}
-
-pub(super) fn string(text: &str, bytes_max: usize, path: &str, faults: &mut Faults) -> Option<()> {
-    if text.contains('\0') {
-        faults.add(path, "holds U+0000 or an unpaired surrogate");
-    } else if text.len() > bytes_max {
-        faults.add(
-            path,
-            format!("has {} bytes of UTF-8, at most {bytes_max} fit", text.len()),
-        );
-    } else {
-        return Some(());
-    }
-    None
 }
 
 /// What pattern or format a string breaks.

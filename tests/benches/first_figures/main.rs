@@ -1,0 +1,270 @@
+//! First figures: get by id, durable new, a page of a list, a search, at 1, 16 and 64 clients, each
+//! beside its limits in the same run: a jsonrpsee server whose methods do nothing, and rusqlite
+//! doing the statements of the store by itself.
+//!
+//! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench first_figures -- CATALOG`
+//! prints a table in Markdown. CATALOG is a seed file; without one, `examples/catalog.toml`.
+
+mod load;
+mod noop;
+mod raw;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use load::Figure;
+use serde_json::{Value, json};
+
+const CLIENTS: [usize; 3] = [1, 16, 64];
+const LENGTH: Duration = Duration::from_secs(4);
+const WORDS: [&str; 12] = [
+    "editor",
+    "network",
+    "game",
+    "library",
+    "python",
+    "image",
+    "server",
+    "font",
+    "audio",
+    "compiler",
+    "perl module",
+    "\"command line\"",
+];
+
+fn main() {
+    if std::env::var_os(noop::ROLE).is_some() {
+        return noop::serve();
+    }
+    let runtime = tokio::runtime::Runtime::new().expect("threads can be started");
+    runtime.block_on(measure());
+}
+
+/// The four kinds of call that are measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// `app_get` by id.
+    Get,
+    /// `app_new`, durable.
+    New,
+    /// `app_list`: 50 published apps of a category by falling age.
+    List,
+    /// `app_find`: the 20 most relevant apps with a word.
+    Find,
+}
+
+impl Kind {
+    const ALL: [Self; 4] = [Self::Get, Self::New, Self::List, Self::Find];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Get => "get by id",
+            Self::New => "durable new",
+            Self::List => "list page of 50",
+            Self::Find => "find, 20 best",
+        }
+    }
+}
+
+/// What calls are made of.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    /// Ids of apps.
+    pub(crate) ids: Vec<String>,
+    /// Categories of apps.
+    pub(crate) categories: Vec<String>,
+    /// A developer for new apps.
+    pub(crate) developer: String,
+}
+
+impl Sample {
+    /// The n-th request of a client.
+    fn request(&self, kind: Kind, run: usize, client: usize, n: usize) -> String {
+        let pick = client
+            .wrapping_mul(7919)
+            .wrapping_add(n.wrapping_mul(104_729));
+        let (method, params) = match kind {
+            Kind::Get => ("app_get", json!({"id": self.ids[pick % self.ids.len()]})),
+            Kind::New => ("app_new", json!({"data": self.app(run, client, n)})),
+            Kind::List => {
+                let category = &self.categories[pick % self.categories.len()];
+                let filter = json!({"status": "published", "category": category});
+                (
+                    "app_list",
+                    json!({"filter": filter, "sort": "-created_at", "limit": 50}),
+                )
+            }
+            Kind::Find => (
+                "app_find",
+                json!({"query": WORDS[pick % WORDS.len()], "limit": 20}),
+            ),
+        };
+        json!({"jsonrpc": "2.0", "id": n, "method": method, "params": params}).to_string()
+    }
+
+    /// A new app of about the size of a package.
+    pub(crate) fn app(&self, run: usize, client: usize, n: usize) -> Value {
+        json!({
+            "developer_id": self.developer,
+            "package_id": format!("org.example.bench{run}.c{client}.n{n}"),
+            "name": format!("Bench {run} {client} {n}"),
+            "description": "A program that is made in order to measure how fast a store can keep \
+                it: it has a text of some length, as the packages of an archive have, with words \
+                that occur in many of them and a few that do not.",
+            "category": "utils",
+            "tags": ["bench", "example"],
+        })
+    }
+}
+
+/// A child process that is killed when it goes out of scope.
+struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the server starts: build it with cargo build --release -p osis-cli");
+        let out = BufReader::new(child.stdout.take().expect("standard output is piped"));
+        let line = out
+            .lines()
+            .map_while(Result::ok)
+            .find_map(|line| line.strip_prefix("listening on http://").map(str::to_owned));
+        let address = line
+            .and_then(|text| text.parse().ok())
+            .expect("the server tells its address");
+        Self { child, address }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn measure() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let catalog = std::env::args()
+        .skip(1)
+        .find(|arg| !arg.starts_with("--"))
+        .map_or_else(|| root.join("examples/catalog.toml"), PathBuf::from);
+    let own = std::env::current_exe().expect("this program has a path");
+    let osis = own
+        .ancestors()
+        .nth(2)
+        .expect("it lies in target/release/deps")
+        .join("osis");
+    let dir = tempfile::tempdir_in(own.parent().expect("it has a folder")).expect("a folder");
+    let store = dir.path().join("osis.db");
+
+    let server = Server::start(
+        Command::new(&osis)
+            .args(["serve", "--listen", "127.0.0.1:0", "--seed"])
+            .arg(&catalog)
+            .arg("--store")
+            .arg(format!("sqlite:{}", store.display())),
+    );
+    let sample = Arc::new(sample(server.address).await);
+    let noop = Server::start(Command::new(&own).env(noop::ROLE, "1"));
+    let copy = dir.path().join("raw.db");
+    raw::copy(&store, &copy);
+
+    println!("{} apps in the store.\n", sample.ids.len());
+    println!(
+        "| call | clients | osis/s | p50 | p99 | no-op jsonrpsee/s | of it | raw SQLite/s | of it |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (run, kind) in Kind::ALL.into_iter().enumerate() {
+        for clients in CLIENTS {
+            let ours = serve(server.address, &sample, kind, run * 100 + clients, clients).await;
+            let bare = serve(noop.address, &sample, kind, run * 100 + clients, clients).await;
+            let (path, own) = (copy.clone(), Arc::clone(&sample));
+            let raw = tokio::task::spawn_blocking(move || {
+                raw::run(&path, &own, kind, run * 100 + clients, clients, LENGTH)
+            });
+            let raw = raw.await.expect("the raw run ends");
+            println!(
+                "| {} | {clients} | {:.0} | {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
+                kind.name(),
+                ours.rate,
+                millis(ours.p50),
+                millis(ours.p99),
+                bare.rate,
+                ours.rate / bare.rate,
+                raw.rate,
+                ours.rate / raw.rate,
+            );
+        }
+    }
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
+}
+
+async fn serve(
+    server: SocketAddr,
+    sample: &Arc<Sample>,
+    kind: Kind,
+    run: usize,
+    clients: usize,
+) -> Figure {
+    let sample = Arc::clone(sample);
+    load::run(server, clients, LENGTH, move |client, n| {
+        sample.request(kind, run, client, n)
+    })
+    .await
+}
+
+/// Looks through the store for what calls are made of.
+async fn sample(server: SocketAddr) -> Sample {
+    let mut connection = load::Connection::open(server).await;
+    let mut ids = Vec::new();
+    let mut categories = Vec::new();
+    let mut cursor = Value::Null;
+    loop {
+        let params = json!({"limit": 1000, "cursor": cursor, "fields": ["category"]});
+        let result = call(&mut connection, "app_list", &params).await;
+        for item in result["items"].as_array().expect("a page has items") {
+            ids.extend(item["id"].as_str().map(str::to_owned));
+            categories.extend(item["category"].as_str().map(str::to_owned));
+        }
+        cursor = result["next_cursor"].clone();
+        if cursor.is_null() {
+            break;
+        }
+    }
+    categories.sort();
+    categories.dedup();
+    let developers = call(&mut connection, "developer_list", &json!({"limit": 1})).await;
+    let developer = developers["items"][0]["id"]
+        .as_str()
+        .expect("there is a developer")
+        .to_owned();
+    // What the seed has left to be indexed is indexed before anything is measured.
+    call(&mut connection, "app_find", &json!({"query": "editor"})).await;
+    Sample {
+        ids,
+        categories,
+        developer,
+    }
+}
+
+async fn call(connection: &mut load::Connection, method: &str, params: &Value) -> Value {
+    let request = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let answer = connection.call(&request.to_string()).await;
+    let mut answer: Value = serde_json::from_slice(answer).expect("an answer is JSON");
+    answer["result"].take()
+}
