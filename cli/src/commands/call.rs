@@ -22,7 +22,7 @@ pub(super) async fn run(common: &Common, options: &Call) -> Result<(), Failure> 
     let params = params(options)?;
     let answer = match &options.url {
         Some(url) => remote(url, &options.method, params).await,
-        None => local(common, &options.method, params.as_ref()).await,
+        None => local(common, &options.method, params.as_deref()).await,
     }?;
     print(answer);
     Ok(())
@@ -55,7 +55,7 @@ fn params(options: &Call) -> Result<Option<Box<RawValue>>, Failure> {
 async fn local(
     common: &Common,
     method: &str,
-    params: Option<&Box<RawValue>>,
+    params: Option<&RawValue>,
 ) -> Result<String, Failure> {
     let store = stores::open(common, Purpose::Write)?;
     let service = Service::new(store.clone(), Limits::default());

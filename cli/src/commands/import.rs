@@ -23,7 +23,7 @@ pub(super) async fn run(common: &Common, options: &Import) -> Result<(), Failure
     let store = stores::open(common, Purpose::Write)?;
     let bar = progress::counter("imported");
     let done = import(&store, &Principal::Operator, &mut lines, &mut |n| {
-        bar.inc(n)
+        bar.inc(n);
     })
     .await?;
     bar.finish_and_clear();

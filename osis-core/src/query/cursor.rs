@@ -69,9 +69,8 @@ impl Cursor {
         let bytes = URL_SAFE_NO_PAD
             .decode(text)
             .map_err(|_| invalid("is no cursor of this store"))?;
-        let parts = match Json::parse(&bytes) {
-            Ok(Json::Array(parts)) => parts,
-            _ => return Err(invalid("is no cursor of this store")),
+        let Ok(Json::Array(parts)) = Json::parse(&bytes) else {
+            return Err(invalid("is no cursor of this store"));
         };
         let Some((Json::Int(own), values)) = parts.split_first() else {
             return Err(invalid("is no cursor of this store"));
