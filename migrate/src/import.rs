@@ -7,7 +7,7 @@ use osis_core::error::Faults;
 use osis_core::input;
 use osis_core::schema::Schema;
 use osis_core::store::Principal;
-use osis_core::{Error, Result, Store};
+use osis_core::{Error, ErrorKind, Result, Store};
 
 use crate::seedfile::line_object;
 use crate::{PAGE, Progress};
@@ -23,7 +23,9 @@ pub struct Imported {
 
 /// Reads lines `{"type": …, "object": …}` into a store.
 ///
-/// Each thousand lines are one transaction, so an import that failed can be run again.
+/// Each thousand lines are one transaction, so an import that failed can be run again. Where
+/// objects refer to others further down, in a circle, a transaction takes in as many lines more as
+/// it needs.
 ///
 /// # Errors
 /// Names the line: `Invalid` if it is none of an export; `Conflict` if its object is there with
@@ -35,36 +37,80 @@ pub async fn import(
     progress: Progress<'_>,
 ) -> Result<Imported> {
     let mut total = Imported::default();
-    let mut objects = Vec::with_capacity(PAGE);
-    let mut line = Vec::new();
-    let mut number = 0;
+    let mut lines = Lines {
+        schema: store.schema(),
+        lines,
+        number: 0,
+    };
+    let mut objects = Vec::new();
+    let mut wanted = PAGE;
     loop {
-        line.clear();
-        let read = lines.read_until(b'\n', &mut line);
-        number += 1;
-        let place = format!("line {number}");
-        let read =
-            read.map_err(|error| Error::invalid(&*place, format!("cannot be read: {error}")))?;
-        if !line.trim_ascii().is_empty() {
-            objects.push(object(store.schema(), &line, place)?);
-        }
-        if objects.len() == PAGE || (read == 0 && !objects.is_empty()) {
-            let count = objects.len() as u64;
-            let op = Op::Import {
-                objects: std::mem::take(&mut objects),
-            };
-            let commit = store.write_one(who, Batch::of(vec![op])).await?;
-            for outcome in commit.outcomes {
-                if let Outcome::Imported { imported, skipped } = outcome {
-                    total.imported += imported;
-                    total.skipped += skipped;
-                }
+        let at_end = lines.read(&mut objects, wanted)?;
+        match put(store, who, &objects).await {
+            // What is missing may come further down.
+            Err(error) if matches!(error.kind(), ErrorKind::Reference { .. }) && !at_end => {
+                wanted = objects.len() * 2;
+                continue;
             }
-            progress(count);
+            done => {
+                let done = done?;
+                total.imported += done.imported;
+                total.skipped += done.skipped;
+            }
         }
-        if read == 0 {
+        progress(objects.len() as u64);
+        objects.clear();
+        wanted = PAGE;
+        if at_end {
             return Ok(total);
         }
+    }
+}
+
+/// Puts objects in place in one transaction.
+async fn put(store: &Store, who: &Principal, objects: &[ImportObject]) -> Result<Imported> {
+    let op = Op::Import {
+        objects: objects.to_vec(),
+    };
+    let commit = store.write_one(who, Batch::of(vec![op])).await?;
+    match commit.outcomes.as_slice() {
+        [Outcome::Imported { imported, skipped }] => Ok(Imported {
+            imported: *imported,
+            skipped: *skipped,
+        }),
+        _ => Err(Error::new(
+            ErrorKind::Internal,
+            "an import was answered with something else",
+        )),
+    }
+}
+
+/// The lines of an export, one after another.
+struct Lines<'a> {
+    schema: &'a Schema,
+    lines: &'a mut (dyn BufRead + Send),
+    number: usize,
+}
+
+impl Lines<'_> {
+    /// Reads until there are so many objects; tells whether the lines are at their end.
+    fn read(&mut self, objects: &mut Vec<ImportObject>, wanted: usize) -> Result<bool> {
+        let mut line = Vec::new();
+        while objects.len() < wanted {
+            line.clear();
+            self.number += 1;
+            let place = format!("line {}", self.number);
+            let read = self.lines.read_until(b'\n', &mut line);
+            let read =
+                read.map_err(|error| Error::invalid(&*place, format!("cannot be read: {error}")))?;
+            if read == 0 {
+                return Ok(true);
+            }
+            if !line.trim_ascii().is_empty() {
+                objects.push(object(self.schema, &line, place)?);
+            }
+        }
+        Ok(false)
     }
 }
 

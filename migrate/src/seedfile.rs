@@ -81,7 +81,8 @@ fn check(schema: &Schema, entries: Vec<Entry>, mode: SeedMode) -> Result<Vec<See
 }
 
 fn toml_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
-    let line = |at: usize| text[..at].matches('\n').count() + 1;
+    let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
+    let line = |at: usize| starts.partition_point(|start| *start <= at) + 1;
     let table = DeTable::parse(text).map_err(|error| {
         let place = error
             .span()

@@ -287,12 +287,12 @@ impl View for StateView<'_> {
         Ok(self.state.tables[type_id].holders(field, id))
     }
 
-    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Option<Row>> {
-        let mut rows = self.state.tables[type_id]
+    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Vec<Row>> {
+        let rows = self.state.tables[type_id]
             .entries
             .values()
             .map(|entry| &entry.row);
-        Ok(rows.find(|row| *row.values == *values).cloned())
+        Ok(rows.filter(|row| *row.values == *values).cloned().collect())
     }
 }
 

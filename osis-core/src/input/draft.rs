@@ -48,8 +48,11 @@ pub enum Purpose {
     SeedUpdate,
     /// `_set` that replaces: must name what is required, unless it cannot be changed.
     Replace,
-    /// `_set` that patches or merges.
+    /// `_set` that patches, or replaces what a key names as well (`upsert`): what is missing is
+    /// known only when the object is found or not.
     Change,
+    /// `_set` that merges: null leaves a field with a rule alone.
+    Merge,
 }
 
 impl Purpose {
@@ -65,7 +68,7 @@ impl Purpose {
         match self {
             Self::New | Self::Seed => true,
             Self::Replace => !field.immutable,
-            Self::Change | Self::SeedUpdate => false,
+            Self::Change | Self::Merge | Self::SeedUpdate => false,
         }
     }
 }
@@ -130,7 +133,7 @@ pub fn draft(
                             None => {}
                         }
                     }
-                    _ => draft.values[position] = set_value(field, json, &path, faults),
+                    _ => draft.values[position] = set_value(field, json, purpose, &path, faults),
                 }
             }
         }
@@ -144,8 +147,15 @@ pub fn draft(
 }
 
 /// A value for a field, where null is refused if the field is required.
-fn set_value(field: &Field, json: &Json, path: &str, faults: &mut Faults) -> Option<Value> {
-    if field.required && *json == Json::Null {
+fn set_value(
+    field: &Field,
+    json: &Json,
+    purpose: Purpose,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Value> {
+    let left_alone = purpose == Purpose::Merge && field.merge.is_some();
+    if field.required && *json == Json::Null && !left_alone {
         faults.add(path, "is required and cannot be null");
         return None;
     }

@@ -8,6 +8,10 @@ use crate::schema::{Column, Type};
 use crate::time::Time;
 use crate::value::Value;
 
+/// No object is changed so often; what is beyond cannot be told apart by clients whose numbers are
+/// doubles, and must not overflow.
+const REV_MAX: i128 = 1 << 53;
+
 /// Checks a whole object as another store exported it: system fields and secrets included.
 pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Row> {
     let Json::Object(entries) = json else {
@@ -47,13 +51,13 @@ pub fn row(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<Ro
         faults,
     );
     let rev = match json.get("rev") {
-        Some(Json::Int(rev)) if *rev > 0 => i64::try_from(*rev).ok(),
+        Some(Json::Int(rev)) if (1..=REV_MAX).contains(rev) => i64::try_from(*rev).ok(),
         _ => None,
     };
     if rev.is_none() {
         faults.add(
             format!("{path}.rev"),
-            "expected a revision: an integer from 1",
+            "expected a revision: an integer from 1 to 2^53",
         );
     }
     let created_at = system_time(json, "created_at", path, faults);

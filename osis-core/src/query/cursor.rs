@@ -4,6 +4,8 @@
 //! call that it goes with. It is no secret and no capability: what it names is checked like any
 //! other parameter.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
@@ -20,13 +22,14 @@ use crate::value::Value;
 pub struct Fingerprint(u64);
 
 impl Fingerprint {
-    /// Of a method and the parameters that a cursor depends on.
-    pub fn of(method: &str, params: &[Option<&Json>]) -> Self {
+    /// Of a method and of what it was asked, as it was understood: two ways to write the same
+    /// filter or sort have one fingerprint.
+    pub fn of(method: &str, asked: &[&dyn fmt::Debug]) -> Self {
         let mut hash = Sha256::new();
         hash.update(method);
-        for param in params {
+        for part in asked {
             hash.update([0]);
-            hash.update(param.map(crate::input::canonical).unwrap_or_default());
+            hash.update(format!("{part:?}"));
         }
         let mut head = [0; 8];
         head.copy_from_slice(&hash.finalize()[..8]);

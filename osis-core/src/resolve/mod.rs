@@ -58,11 +58,11 @@ pub trait View {
     /// Those of the engine.
     fn referrers(&mut self, type_id: TypeId, field: usize, id: &Id) -> Result<Vec<Row>>;
 
-    /// The object with the least id whose values all equal these.
+    /// The objects whose values all equal these, in the order of their ids.
     ///
     /// # Errors
     /// Those of the engine.
-    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Option<Row>>;
+    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Vec<Row>>;
 }
 
 /// Something that a batch will ask a [`View`] for.

@@ -1,7 +1,7 @@
 //! The state of a batch in the making: what the engine's view shows, with the batch's own changes
 //! on top.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::{RowChange, Transition, View};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +21,9 @@ pub(super) struct Overlay<'a> {
     rows: HashMap<(TypeId, Id), Option<Row>>,
     /// Who has a key that the batch has set: the last object that took it.
     keys: HashMap<(TypeId, KeyId, Vec<Value>), Id>,
+    /// Objects that the batch has made or changed, by their whole content, where a type has no key
+    /// by which a seed could match them.
+    contents: HashMap<(TypeId, Box<[Value]>), BTreeSet<Id>>,
     /// Objects that the batch has made or changed, by what their refs hold.
     refs: HashMap<(TypeId, usize, Box<str>), Vec<Id>>,
     changes: Vec<RowChange>,
@@ -34,6 +37,7 @@ impl<'a> Overlay<'a> {
             now,
             rows: HashMap::new(),
             keys: HashMap::new(),
+            contents: HashMap::new(),
             refs: HashMap::new(),
             changes: Vec::new(),
         }
@@ -104,16 +108,21 @@ impl<'a> Overlay<'a> {
         type_id: TypeId,
         values: &[Value],
     ) -> Result<Option<Row>> {
-        let own = self.rows.iter().filter_map(|((ty, _), row)| {
-            row.as_ref()
-                .filter(|row| *ty == type_id && *row.values == *values)
-        });
-        if let Some(row) = own.min_by(|a, b| a.id.cmp(&b.id)) {
-            return Ok(Some(row.clone()));
+        let ids = self
+            .contents
+            .get(&(type_id, values.into()))
+            .cloned()
+            .unwrap_or_default();
+        for id in ids {
+            if let Some(Some(row)) = self.rows.get(&(type_id, id))
+                && *row.values == *values
+            {
+                return Ok(Some(row.clone()));
+            }
         }
         let stored = self.view.get_by_content(type_id, values)?;
         let touched = |row: &Row| self.rows.contains_key(&(type_id, row.id.clone()));
-        Ok(stored.filter(|row| !touched(row)))
+        Ok(stored.into_iter().find(|row| !touched(row)))
     }
 
     /// The objects whose ref field holds an id, in the order of their ids.
@@ -198,10 +207,19 @@ impl<'a> Overlay<'a> {
 
     fn note(&mut self, type_id: TypeId, row: &Row) {
         let ty = self.ty(type_id);
+        let mut keyed = false;
         for (key, definition) in ty.keys.iter().enumerate() {
             if let Some(values) = definition.of(&row.values) {
                 self.keys.insert((type_id, key, values), row.id.clone());
+                keyed = true;
             }
+        }
+        if !keyed {
+            let same = self
+                .contents
+                .entry((type_id, row.values.clone()))
+                .or_default();
+            same.insert(row.id.clone());
         }
         for (position, field) in ty.fields.iter().enumerate() {
             if let (FieldKind::Ref { .. }, Value::Str(held)) = (&field.kind, &row.values[position])

@@ -29,17 +29,27 @@ pub(super) fn seed(
     for n in 0..objects.len() {
         plan.link(state, n, 0, &mut faults)?;
     }
-    faults.finish()?;
+    if !faults.is_empty() {
+        return Err(faults.into_error());
+    }
     let Plan {
         drafts, mut ids, ..
     } = plan;
     let mut report = SeedReport::default();
     let mut written = Vec::new();
     for (n, (object, draft)) in objects.iter().zip(&drafts).enumerate() {
-        let settled = settle(state, object, draft, ids.remove(&n), mode, &mut report);
-        let row = settled.map_err(|error| error.beginning(&object.origin))?;
-        written.extend(row.map(|row| (object, row)));
+        let mut settling = Settling {
+            mode,
+            report: &mut report,
+            faults: &mut faults,
+        };
+        match settling.settle(state, object, draft, ids.remove(&n)) {
+            Ok(row) => written.extend(row.map(|row| (object, row))),
+            Err(_) if !faults.is_empty() => break,
+            Err(error) => return Err(error.beginning(&object.origin)),
+        }
     }
+    faults.finish()?;
     for (object, row) in written {
         let checked = state.check_references(object.type_id, &row);
         checked.map_err(|error| error.beginning(&object.origin))?;
@@ -47,45 +57,58 @@ pub(super) fn seed(
     Ok(Outcome::Seeded(report))
 }
 
-/// Sees to one object; answers the row that it made or changed.
-fn settle(
-    state: &mut Overlay<'_>,
-    object: &SeedObject,
-    draft: &Draft,
-    promised: Option<Id>,
+/// What is known while the objects are seen to, one after another.
+struct Settling<'a> {
     mode: SeedMode,
-    report: &mut SeedReport,
-) -> Result<Option<Row>> {
-    let type_id = object.type_id;
-    let ty = state.ty(type_id);
-    let path = &object.origin;
-    let mut faults = Faults::default();
-    let Some(row) = matching(state, type_id, draft)? else {
-        let values = change::made(ty, draft, path, &mut faults);
-        faults.finish()?;
-        let row = write::fresh(state, type_id, draft.id.clone().or(promised), values);
-        state.check_keys(type_id, &row)?;
-        state.insert(type_id, &row);
-        report.created += 1;
-        return Ok(Some(row));
-    };
-    let after = match mode {
-        SeedMode::Insert => None,
-        SeedMode::Update => {
-            let mode = SetMode::Patch;
-            let values = change::changed(ty, &row.values, draft, mode, path, &mut faults);
-            faults.finish()?;
-            write::revised(state, &row, values)
-        }
-    };
-    let Some(after) = after else {
-        report.unchanged += 1;
-        return Ok(None);
-    };
-    state.check_keys(type_id, &after)?;
-    state.update(type_id, row, &after);
-    report.updated += 1;
-    Ok(Some(after))
+    report: &'a mut SeedReport,
+    faults: &'a mut Faults,
+}
+
+impl Settling<'_> {
+    /// Sees to one object; answers the row that it made or changed. Faults are noted, so that
+    /// those of all objects are told at once.
+    fn settle(
+        &mut self,
+        state: &mut Overlay<'_>,
+        object: &SeedObject,
+        draft: &Draft,
+        promised: Option<Id>,
+    ) -> Result<Option<Row>> {
+        let type_id = object.type_id;
+        let ty = state.ty(type_id);
+        let path = &object.origin;
+        let before = self.faults.len();
+        let Some(row) = matching(state, type_id, draft)? else {
+            let values = change::made(ty, draft, path, self.faults);
+            if self.faults.len() > before {
+                return Ok(None);
+            }
+            let row = write::fresh(state, type_id, draft.id.clone().or(promised), values);
+            state.check_keys(type_id, &row)?;
+            state.insert(type_id, &row);
+            self.report.created += 1;
+            return Ok(Some(row));
+        };
+        let after = match self.mode {
+            SeedMode::Insert => None,
+            SeedMode::Update => {
+                let mode = SetMode::Patch;
+                let values = change::changed(ty, &row.values, draft, mode, path, self.faults);
+                if self.faults.len() > before {
+                    return Ok(None);
+                }
+                write::revised(state, &row, values)
+            }
+        };
+        let Some(after) = after else {
+            self.report.unchanged += 1;
+            return Ok(None);
+        };
+        state.check_keys(type_id, &after)?;
+        state.update(type_id, row, &after);
+        self.report.updated += 1;
+        Ok(Some(after))
+    }
 }
 
 /// The object that a draft means, as the batch has left it so far.

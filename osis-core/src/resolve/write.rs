@@ -6,7 +6,7 @@ use crate::batch::{Outcome, SetMode};
 use crate::error::{Error, ErrorKind, Faults, Result};
 use crate::input::{Draft, Target};
 use crate::object::{Id, Row};
-use crate::schema::TypeId;
+use crate::schema::{Type, TypeId};
 use crate::store::not_found;
 use crate::time::Time;
 use crate::value::Value;
@@ -95,7 +95,14 @@ pub(super) fn set(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Re
     check_rev(set.if_rev, row.rev, &state.ty(type_id).name, &row.id)?;
     let mut faults = Faults::default();
     let ty = state.ty(type_id);
-    let values = change::changed(ty, &row.values, set.draft, set.mode, DATA, &mut faults);
+    let mut draft = set.draft.clone();
+    if let (true, SetMode::Replace, Target::Key { key, .. }) = (set.upsert, set.mode, set.target) {
+        // What the key names is part of what a replacement says; it stays as it is written here.
+        for &field in &ty.keys[*key].fields {
+            draft.values[field].get_or_insert_with(|| row.values[field].clone());
+        }
+    }
+    let values = change::changed(ty, &row.values, &draft, set.mode, DATA, &mut faults);
     faults.finish()?;
     put(state, type_id, row, values)
 }
@@ -150,6 +157,9 @@ fn absent(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<Out
         ));
     }
     let mut draft = set.draft.clone();
+    if set.mode == SetMode::Merge {
+        forget_nulls(ty, &mut draft);
+    }
     let id = match set.target {
         Target::Id(id) => Some(id.clone()),
         Target::Key { key, values } => {
@@ -164,6 +174,15 @@ fn absent(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<Out
     check_time(state, type_id, id.as_ref(), &values, &mut faults);
     faults.finish()?;
     create(state, type_id, id, values)
+}
+
+/// In a merge null leaves a field with a rule alone, which a new object has at its default.
+fn forget_nulls(ty: &Type, draft: &mut Draft) {
+    for (field, given) in ty.fields.iter().zip(&mut draft.values) {
+        if field.merge.is_some() && *given == Some(Value::Null) {
+            *given = None;
+        }
+    }
 }
 
 /// Holds the id of a log object that an upsert makes against its time.

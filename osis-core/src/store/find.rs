@@ -135,7 +135,7 @@ impl Reader {
         let seq = self.seq().await?;
         let mut walk = Walk::of(search.after.as_deref(), seq)?;
         let changed = walk.begun != seq;
-        let mut found = self.unseen(search, &walk, changed).await?;
+        let mut found = self.unseen(search, &walk).await?;
         let lost = matches!(walk.seen, Seen::TooMany) && changed;
         if lost && self.has_changed(search.type_id, walk.begun).await? {
             found.hits.clear();
@@ -161,7 +161,7 @@ impl Reader {
     }
 
     /// The next hits that the walk has not shown: one more than asked for, if there are.
-    async fn unseen(&mut self, search: &Search, walk: &Walk, changed: bool) -> Result<Found> {
+    async fn unseen(&mut self, search: &Search, walk: &Walk) -> Result<Found> {
         let limit = search.limit + 1;
         let mut wanted = Search {
             after: walk.place.clone(),
@@ -169,9 +169,6 @@ impl Reader {
             ..search.clone()
         };
         let mut found = self.snapshot.search(&wanted).await?;
-        if !changed {
-            return Ok(found);
-        }
         let full = found.hits.len() == limit;
         found.hits.retain(|(_, row)| !walk.seen.has(&row.id));
         if full && found.hits.len() < limit {

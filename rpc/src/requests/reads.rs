@@ -62,12 +62,12 @@ pub(super) fn list(ty: &Type, args: &Args, faults: &mut Faults) -> Option<ListPa
     let limit = limit(args, faults);
     let count = args.flag("count", faults);
     let shape = shape(ty, args, faults);
-    let sort = Sort::new(sort?.unwrap_or_default());
-    let fingerprint = fingerprint(ty, Verb::List, args, &["filter", "sort"]);
+    let (filter, sort) = (filter?, Sort::new(sort?.unwrap_or_default()));
+    let fingerprint = fingerprint(ty, Verb::List, &[&filter, &sort]);
     let after = position(ty, &sort_kinds(ty, &sort), fingerprint, args, faults);
     let list = List {
         type_id: ty.id,
-        filter: filter?,
+        filter,
         sort,
         after: after?,
         limit: limit?,
@@ -88,17 +88,16 @@ pub(super) fn find(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Find> 
     let sort = order(ty, args, faults);
     let limit = limit(args, faults);
     let shape = shape(ty, args, faults);
-    args.flag("typo", faults);
+    let typo = args.flag("typo", faults);
     not_yet(args, faults);
-    let sort = sort?.map(Sort::new);
-    let of = ["query", "filter", "sort", "prefix_last", "typo"];
-    let fingerprint = fingerprint(ty, Verb::Find, args, &of);
+    let (query, filter, sort) = (query?, filter?, sort?.map(Sort::new));
+    let fingerprint = fingerprint(ty, Verb::Find, &[&query, &filter, &sort, &typo]);
     let kinds = find_position(ty, sort.as_ref());
     let after = position(ty, &kinds, fingerprint, args, faults);
     let search = Search {
         type_id: ty.id,
-        query: query?,
-        filter: filter?,
+        query,
+        filter,
         sort,
         after: after?,
         limit: limit?,
@@ -173,16 +172,8 @@ fn sort_kinds<'a>(ty: &'a Type, sort: &Sort) -> Vec<&'a FieldKind> {
 }
 
 /// Identifies a call for its cursors. An empty filter or sort is the same as none.
-fn fingerprint(ty: &Type, verb: Verb, args: &Args, of: &[&str]) -> Fingerprint {
-    let given = |name: &&str| {
-        args.get(name).filter(|json| match json {
-            Json::Array(items) => !items.is_empty(),
-            Json::Object(entries) => !entries.is_empty(),
-            _ => true,
-        })
-    };
-    let params: Vec<Option<&Json>> = of.iter().map(given).collect();
-    Fingerprint::of(&format!("{}_{}", ty.name, verb.name()), &params)
+fn fingerprint(ty: &Type, verb: Verb, asked: &[&dyn std::fmt::Debug]) -> Fingerprint {
+    Fingerprint::of(&format!("{}_{}", ty.name, verb.name()), asked)
 }
 
 /// Where a page begins; `Some(None)` without cursor, `None` if it is wrong.

@@ -75,16 +75,18 @@ pub(super) fn op(
 
 fn set(schema: &Schema, ty: &Type, args: &Args, faults: &mut Faults) -> Option<Op> {
     let target = args.target(ty, faults);
+    let upsert = args.flag("upsert", faults);
     let (mode, purpose) = match args.choice("mode", faults) {
+        // What the key of an upsert names need not stand in its data.
+        "replace" if upsert => (SetMode::Replace, Purpose::Change),
         "replace" => (SetMode::Replace, Purpose::Replace),
-        "merge" => (SetMode::Merge, Purpose::Change),
+        "merge" => (SetMode::Merge, Purpose::Merge),
         _ => (SetMode::Patch, Purpose::Change),
     };
     let draft = args
         .get("data")
         .and_then(|data| input::draft(&schema.types, ty, data, "data", purpose, faults));
     let if_rev = if_rev(args, faults);
-    let upsert = args.flag("upsert", faults);
     Some(Op::Set {
         type_id: ty.id,
         target: target?,

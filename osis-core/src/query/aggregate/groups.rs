@@ -144,6 +144,7 @@ impl Running {
             Self::WholeMean(_, 0) | Self::FloatMean(_, 0) => Figure::Value(Value::Null),
             Self::WholeMean(sum, count) => Figure::Value(float(sum as f64 / count as f64)),
             Self::FloatMean(sum, count) => Figure::Value(float(sum.value() / count as f64)),
+            Self::Unique(seen) if seen.is_empty() => Figure::Value(Value::Null),
             Self::Unique(seen) => {
                 Figure::Value(Value::Int(i64::try_from(seen.len()).unwrap_or(i64::MAX)))
             }
