@@ -1,6 +1,5 @@
 //! The command line: every command and option, with its help.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,7 +63,7 @@ pub(crate) enum Command {
 pub(crate) struct Serve {
     /// Address to listen on; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:7040")]
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: String,
     /// A seed file to put in place before serving; may be given several times
     #[arg(long = "seed", value_name = "FILE")]
     pub(crate) seeds: Vec<PathBuf>,

@@ -6,6 +6,7 @@
 
 use std::ffi::OsString;
 
+use clap::builder::BoolishValueParser;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 use toml::{Table, Value};
 
@@ -48,12 +49,12 @@ fn named_file() -> Option<OsString> {
 
 fn read(path: &str) -> Result<Table, Failure> {
     let text = std::fs::read_to_string(path)
-        .map_err(|error| Failure::new(format!("error: cannot read {path}: {error}")))?;
+        .map_err(|error| Failure::misused(format!("cannot read {path}: {error}")))?;
     text.parse().map_err(|error: toml::de::Error| {
         let line = error
             .span()
             .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        Failure::new(format!("error: {path}:{line}: {}", error.message()))
+        Failure::misused(format!("{path}:{line}: {}", error.message()))
     })
 }
 
@@ -64,7 +65,7 @@ fn with_environment(command: Command) -> Command {
             match arg.get_long() {
                 Some(long) if !built_in => {
                     let name = format!("OSIS_{}", long.replace('-', "_").to_uppercase());
-                    arg.env(name).hide_env_values(true)
+                    with_words(arg.env(name).hide_env_values(true))
                 }
                 _ => arg,
             }
@@ -72,43 +73,60 @@ fn with_environment(command: Command) -> Command {
         .mut_subcommands(with_environment)
 }
 
-/// Takes the file's values as defaults; tables are commands.
+/// Lets a flag be turned off as well: `--json=false`, `OSIS_JSON=1`, `json = true`.
+fn with_words(arg: Arg) -> Arg {
+    match arg.get_action() {
+        ArgAction::SetTrue => arg
+            .action(ArgAction::Set)
+            .num_args(0..=1)
+            .require_equals(true)
+            .default_value("false")
+            .default_missing_value("true")
+            .hide_default_value(true)
+            .hide_possible_values(true)
+            .value_parser(BoolishValueParser::new()),
+        _ => arg,
+    }
+}
+
+/// Takes the file's values as defaults. A table is a command; a key outside of tables is an option
+/// of every command that has it.
 fn with_file(mut command: Command, table: &Table, place: &str) -> Result<Command, Failure> {
     for (name, value) in table {
         let place = format!("{place}{name}");
-        if let (Value::Table(inner), true) = (value, command.find_subcommand(name).is_some()) {
-            let changed = command.find_subcommand(name).cloned();
-            let changed = changed
-                .map(|sub| with_file(sub, inner, &format!("{place}.")))
-                .transpose()?;
-            command = command.mut_subcommand(name, |sub| changed.unwrap_or(sub));
+        if let (Value::Table(inner), Some(sub)) = (value, command.find_subcommand(name)) {
+            let changed = with_file(sub.clone(), inner, &format!("{place}."))?;
+            command = command.mut_subcommand(name, |_| changed);
             continue;
         }
         let long = name.replace('_', "-");
-        let known = command
-            .get_arguments()
-            .find(|arg| arg.get_long() == Some(&long));
-        let Some(id) = known.map(|arg| arg.get_id().to_string()) else {
-            return Err(Failure::new(format!(
-                "error: the configuration names {place}, which is no option"
-            )));
-        };
         let texts = texts(value).ok_or_else(|| {
-            Failure::new(format!(
-                "error: the configuration's {place} is no value of an option"
+            Failure::misused(format!(
+                "the configuration's {place} is no value of an option"
             ))
         })?;
-        command = command.mut_arg(id, |arg| with_default(arg, texts));
+        let known = std::iter::once(&command).chain(command.get_subcommands());
+        if !known.into_iter().any(|command| has(command, &long)) {
+            let message = format!("the configuration names {place}, which is no option");
+            return Err(Failure::misused(message));
+        }
+        command = with_default(command, &long, &texts);
+        command = command.mut_subcommands(|sub| with_default(sub, &long, &texts));
     }
     Ok(command)
 }
 
-fn with_default(arg: Arg, texts: Vec<String>) -> Arg {
-    match arg.get_action() {
-        // A flag takes its value from the default only where it is absent from the command line.
-        ArgAction::SetTrue => arg.default_value(texts.join("")),
-        _ => arg.default_values(texts),
-    }
+fn has(command: &Command, long: &str) -> bool {
+    command
+        .get_arguments()
+        .any(|arg| arg.get_long() == Some(long))
+}
+
+fn with_default(command: Command, long: &str, texts: &[String]) -> Command {
+    command.mut_args(|arg| match arg.get_long() {
+        Some(own) if own == long => arg.default_values(texts.to_vec()),
+        _ => arg,
+    })
 }
 
 /// A value as command line texts.

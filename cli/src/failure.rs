@@ -9,6 +9,8 @@ use osis_core::ErrorKind;
 pub(crate) enum Failure {
     /// Wrong usage: clap's own words, exit status as it says (0 for `--help`).
     Usage(Box<clap::Error>),
+    /// Wrong usage that clap does not see: exit status 2.
+    Misused(String),
     /// Anything else: exit status 1.
     Failed(String),
 }
@@ -19,6 +21,11 @@ impl Failure {
         Self::Failed(message.into())
     }
 
+    /// Wrong usage, with its sentence.
+    pub(crate) fn misused(message: impl Into<String>) -> Self {
+        Self::Misused(message.into())
+    }
+
     /// Tells the person, and gives the exit status.
     pub(crate) fn report(self) -> ExitCode {
         match self {
@@ -26,6 +33,10 @@ impl Failure {
                 // Nothing is left to do where the terminal is gone.
                 let _ = error.print();
                 ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+            }
+            Self::Misused(message) => {
+                eprintln!("error: {message}");
+                ExitCode::from(2)
             }
             Self::Failed(message) => {
                 eprintln!("{message}");

@@ -34,13 +34,13 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
         Some((scheme @ ("file" | "postgres" | "postgresql"), _)) => {
-            return Err(Failure::new(format!(
-                "error: this version has no {scheme}: stores yet; use sqlite:FILE or memory:"
+            return Err(Failure::misused(format!(
+                "this version has no {scheme}: stores yet; use sqlite:FILE or memory:"
             )));
         }
         _ => {
-            return Err(Failure::new(format!(
-                "error: {:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, or memory:",
+            return Err(Failure::misused(format!(
+                "{:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, or memory:",
                 common.store
             )));
         }

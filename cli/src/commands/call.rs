@@ -40,15 +40,15 @@ fn params(options: &Call) -> Result<Option<Box<RawValue>>, Failure> {
         }
         Some(text) => text.to_owned(),
     };
-    let wanted = "error: the parameters must be a JSON object or list";
-    let json =
-        Json::parse(text.as_bytes()).map_err(|error| Failure::new(format!("{wanted}: {error}")))?;
+    let wanted = "the parameters must be a JSON object or list";
+    let json = Json::parse(text.as_bytes())
+        .map_err(|error| Failure::misused(format!("{wanted}: {error}")))?;
     if !matches!(json, Json::Object(_) | Json::Array(_)) {
-        return Err(Failure::new(format!("{wanted}, not {}", json.kind())));
+        return Err(Failure::misused(format!("{wanted}, not {}", json.kind())));
     }
     let raw = RawValue::from_string(text.trim().to_owned());
     raw.map(Some)
-        .map_err(|error| Failure::new(format!("{wanted}: {error}")))
+        .map_err(|error| Failure::misused(format!("{wanted}: {error}")))
 }
 
 /// Calls straight on the store, by the same code that serves.

@@ -45,8 +45,8 @@ fn selection(store: &Store, options: &Export) -> Result<Selection, Failure> {
                 .iter()
                 .map(|ty| ty.name.as_str())
                 .collect();
-            Failure::new(format!(
-                "error: the schema has no type {name:?}; it has {}",
+            Failure::misused(format!(
+                "the schema has no type {name:?}; it has {}",
                 known.join(", ")
             ))
         })?;

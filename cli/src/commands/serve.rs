@@ -36,7 +36,7 @@ pub(super) async fn run(common: &Common, options: &Serve) -> Result<(), Failure>
     };
     let mut stop = Stop::new()?;
     let service = Service::new(store.clone(), limits);
-    let server = Server::bind(service, &options.listen.to_string())
+    let server = Server::bind(service, &options.listen)
         .await
         .map_err(|error| Failure::new(format!("error: {error}")))?;
     print(format_args!("listening on http://{}", server.local_addr()));

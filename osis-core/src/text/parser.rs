@@ -26,6 +26,12 @@ impl Query {
     ///
     /// `Invalid`, each fault with path `query` and its column, in the order of the columns.
     pub fn parse(ty: &Type, text: &str, prefix_last: bool) -> Result<Self> {
+        if let Some(at) = text.chars().position(|c| c == '\0') {
+            let mut faults = Faults::default();
+            let message = "U+0000 or an unpaired surrogate, which no text holds";
+            faults.add_column("query", at + 1, message.to_owned());
+            return Err(faults.into_error());
+        }
         let mut parser = Parser::new(ty, prefix_last.then_some(text.trim_end().len()));
         match Lexer::new(text).try_for_each(|token| parser.take(token)) {
             ControlFlow::Continue(()) => parser.finish(),

@@ -439,3 +439,8 @@ fn a_phrase_has_a_thousand_words_at_most() {
     assert!(Query::parse(&app(), &phrase(1000), false).is_ok());
     assert_eq!(faults(&format!("b {}", phrase(1001))).0, [3]);
 }
+
+#[test]
+fn a_character_that_no_text_holds_is_invalid() {
+    assert_eq!(faults("é\0 a").0, [2]);
+}
