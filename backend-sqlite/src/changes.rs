@@ -21,7 +21,8 @@ static APPEND: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-const COLUMNS: &str = "SELECT seq, ordinal, type, id, rev, op, at FROM _osis_changes";
+static SELECT: LazyLock<String> =
+    LazyLock::new(|| format!("SELECT seq, ordinal, type, id, rev, op, at FROM {CHANGES}"));
 
 /// Adds a record to the feed as the one of this ordinal in its commit.
 pub(crate) fn append(
@@ -98,7 +99,7 @@ pub(crate) fn read(
         }
     };
     let read = |row: &rusqlite::Row<'_>| record(catalog, row);
-    let mut sql = Sql::new(format!("{COLUMNS} WHERE seq > "));
+    let mut sql = Sql::new(format!("{} WHERE seq > ", *SELECT));
     sql.int(signed(since));
     only_types(&mut sql);
     sql.push(" ORDER BY seq, ordinal LIMIT ")
@@ -109,7 +110,7 @@ pub(crate) fn read(
         && let Some(Record { seq, ordinal, .. }) = found.last()
     {
         next = *seq;
-        let mut sql = Sql::new(format!("{COLUMNS} WHERE seq = "));
+        let mut sql = Sql::new(format!("{} WHERE seq = ", *SELECT));
         sql.int(signed(*seq)).push(" AND ordinal > ").int(*ordinal);
         only_types(&mut sql);
         sql.push(" ORDER BY ordinal");

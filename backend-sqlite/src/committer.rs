@@ -14,6 +14,8 @@ use crate::catalog::Catalog;
 use crate::connection::{self, Missing};
 use crate::error::Outcome;
 use crate::group;
+use crate::history;
+use crate::query;
 use crate::text_index::{self, Merge};
 use crate::ticket::Turn;
 use crate::transaction::{WriteTransaction, roll_back};
@@ -95,30 +97,11 @@ impl Committer {
         }
     }
 
-    /// Takes some of what is noted into the text index; tells whether there may be more.
-    pub(crate) fn take_in(&mut self, _turn: &Turn<'_>, hurry: Hurry) -> Outcome<bool> {
+    /// Takes rows of a type into its text index, many at once, since a search waits for them; tells
+    /// whether there may be more.
+    pub(crate) fn take_in(&mut self, _turn: &Turn<'_>, type_id: TypeId) -> Outcome<bool> {
         self.mend();
-        let limit = match hurry {
-            Hurry::Idle => IDLE_ROWS,
-            Hurry::Awaited => HURRIED_ROWS,
-        };
-        self.behind = false;
-        if !text_index::is_behind(&self.connection)? {
-            return Ok(false);
-        }
-        let transaction = WriteTransaction::begin(&self.connection)?;
-        let taken = text_index::take_in(&self.connection, &self.catalog, limit)?;
-        transaction.commit()?;
-        let mut total = 0;
-        for (type_id, rows) in taken {
-            self.taken_in[type_id] += rows;
-            total += rows;
-        }
-        self.behind = total >= limit as u64;
-        if !self.behind {
-            self.find_due()?;
-        }
-        Ok(self.behind)
+        Ok(self.take_in_some(type_id, HURRIED_ROWS)? == HURRIED_ROWS)
     }
 
     /// Whether [`Self::upkeep`] has something to do.
@@ -127,9 +110,11 @@ impl Committer {
     }
 
     /// Takes a short step towards a text index that lacks nothing and is quick to search.
-    pub(crate) fn upkeep(&mut self, turn: &Turn<'_>) -> Outcome<()> {
+    pub(crate) fn upkeep(&mut self, _turn: &Turn<'_>) -> Outcome<()> {
+        self.mend();
         if self.behind {
-            return self.take_in(turn, Hurry::Idle).map(drop);
+            self.behind = self.take_in_any()?;
+            return if self.behind { Ok(()) } else { self.find_due() };
         }
         let step = match self.merging {
             Some(type_id) => Some((type_id, Merge::GoOn { pages: MERGE_PAGES })),
@@ -142,7 +127,7 @@ impl Committer {
             return Ok(());
         };
         self.merging = None;
-        let transaction = WriteTransaction::begin(&self.connection)?;
+        let transaction = self.begin()?;
         let more = text_index::merge(&self.connection, &self.catalog, type_id, step)?;
         transaction.commit()?;
         self.merging = more.then_some(type_id);
@@ -164,6 +149,34 @@ impl Committer {
         }
     }
 
+    /// Takes a few rows of whatever type into its text index; tells whether there may be more.
+    fn take_in_any(&mut self) -> Outcome<bool> {
+        for type_id in text_index::indexed_types(&self.catalog) {
+            if self.take_in_some(type_id, IDLE_ROWS)? > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn take_in_some(&mut self, type_id: TypeId, limit: usize) -> Outcome<usize> {
+        if !text_index::is_behind(&self.connection, &self.catalog, Some(type_id))? {
+            return Ok(0);
+        }
+        let transaction = self.begin()?;
+        let rows = text_index::take_in(&self.connection, &self.catalog, type_id, limit)?;
+        transaction.commit()?;
+        self.taken_in[type_id] += rows as u64;
+        Ok(rows)
+    }
+
+    /// Begins a transaction, unless another schema is in force: its text index is not ours to fill.
+    fn begin(&self) -> Outcome<WriteTransaction<'_>> {
+        let transaction = WriteTransaction::begin(&self.connection)?;
+        history::check_in_force(&self.connection, &self.catalog)?;
+        Ok(transaction)
+    }
+
     /// Finds the types whose text index has taken in so much that merging is worth it. Parts that
     /// are many, or full of words of removed rows, make searches up to ten times slower.
     fn find_due(&mut self) -> Outcome<()> {
@@ -171,7 +184,7 @@ impl Committer {
             if self.taken_in[type_id] < MERGE_ROWS_MIN {
                 continue;
             }
-            let rows = text_index::rows_about(&self.connection, &self.catalog, type_id)?;
+            let rows = query::rows_about(&self.connection, &self.catalog.schema.types[type_id])?;
             if self.taken_in[type_id] >= rows / MERGE_SHARE {
                 self.taken_in[type_id] = 0;
                 self.due.push(type_id);
@@ -190,13 +203,4 @@ impl Committer {
             Err(failure) => tracing::error!(?failure, "the writer cannot open a new connection"),
         }
     }
-}
-
-/// Whether somebody waits for the text index.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hurry {
-    /// Nobody.
-    Idle,
-    /// A search.
-    Awaited,
 }

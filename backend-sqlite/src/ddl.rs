@@ -237,11 +237,16 @@ fn plain_index(ty: &Type, columns: &[(Column, Direction)]) -> String {
     )
 }
 
+/// Whether a field is a list whose items stand in a side table.
+pub(crate) fn is_indexed_list(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::List(_)) && field.index
+}
+
 fn list_table(ty: &Type, field: usize) -> Option<(String, ListTable)> {
     let FieldKind::List(item) = ty.fields[field].kind else {
         return None;
     };
-    if !ty.fields[field].index {
+    if !is_indexed_list(&ty.fields[field]) {
         return None;
     }
     let kind = if item == Item::Int { "INTEGER" } else { "TEXT" };

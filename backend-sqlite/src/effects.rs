@@ -6,16 +6,17 @@ use std::sync::LazyLock;
 use osis_core::backend::Change;
 use osis_core::object::Row;
 use osis_core::resolve::{RowChange, Transition};
-use osis_core::schema::Type;
+use osis_core::schema::{Column, Type};
 use osis_core::text;
 use osis_core::value::Value;
-use rusqlite::{Connection, Statement, ToSql};
+use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::error::{Failure, Outcome};
 use crate::names;
 use crate::rows::Bind;
+use crate::sql::Sql;
 use crate::statements::{ListStatements, TypeStatements, fold_fields};
 
 static NOTE: LazyLock<String> = LazyLock::new(|| {
@@ -76,7 +77,7 @@ impl RowWriter<'_> {
         let (number, before, after) = match change {
             Transition::Insert(row) => (self.insert(row)?, None, Some(row)),
             Transition::Update { before, after } => {
-                (self.update(after)?, Some(before), Some(after))
+                (self.update(before, after)?, Some(before), Some(after))
             }
             Transition::Remove(row) => (self.remove(row)?, Some(row), None),
         };
@@ -88,33 +89,13 @@ impl RowWriter<'_> {
 
     fn insert(&self, row: &Row) -> Outcome<i64> {
         let mut statement = self.connection.prepare_cached(&self.statements.insert)?;
-        statement.raw_bind_parameter(1, row.id.as_str())?;
-        self.bind_content(&mut statement, row, 2)?;
-        statement.raw_execute()?;
-        Ok(self.connection.last_insert_rowid())
-    }
-
-    fn update(&self, row: &Row) -> Outcome<i64> {
-        let mut statement = self.connection.prepare_cached(&self.statements.update)?;
-        let last = self.bind_content(&mut statement, row, 1)?;
-        statement.raw_bind_parameter(last, row.id.as_str())?;
-        self.number(&mut statement, row)
-    }
-
-    fn remove(&self, row: &Row) -> Outcome<i64> {
-        let mut statement = self.connection.prepare_cached(&self.statements.remove)?;
-        statement.raw_bind_parameter(1, row.id.as_str())?;
-        self.number(&mut statement, row)
-    }
-
-    /// Binds all columns but the id from the parameter `at` on; gives the next parameter.
-    fn bind_content(&self, statement: &mut Statement<'_>, row: &Row, at: usize) -> Outcome<usize> {
-        let mut next = at;
+        let mut next = 1;
         let mut bind = |value: &dyn ToSql| {
             let bound = statement.raw_bind_parameter(next, value);
             next += 1;
             bound
         };
+        bind(&row.id.as_str())?;
         bind(&row.rev)?;
         bind(&Bind(&Value::Time(row.created_at)))?;
         bind(&Bind(&Value::Time(row.updated_at)))?;
@@ -124,19 +105,54 @@ impl RowWriter<'_> {
         for field in fold_fields(self.ty) {
             bind(&Bind(&folded(self.ty, field, row)))?;
         }
-        Ok(next)
+        statement.raw_execute()?;
+        Ok(self.connection.last_insert_rowid())
     }
 
-    /// Runs a statement that returns the number of the one row that it must find.
-    fn number(&self, statement: &mut Statement<'_>, row: &Row) -> Outcome<i64> {
-        let mut rows = statement.raw_query();
-        match rows.next()? {
-            Some(found) => Ok(found.get(0)?),
-            None => Err(Failure::Fault(format!(
-                "{} {} is gone",
-                self.ty.name, row.id
-            ))),
+    /// Sets the columns that change and no others: an index is written wherever one of its columns
+    /// is set, even to what it was.
+    fn update(&self, before: &Row, after: &Row) -> Outcome<i64> {
+        let mut sql = Sql::new(&*self.statements.update);
+        sql.int(after.rev)
+            .push(", \"updated_at\" = ")
+            .value(&Value::Time(after.updated_at));
+        if before.created_at != after.created_at {
+            sql.push(", \"created_at\" = ")
+                .value(&Value::Time(after.created_at));
         }
+        let changed = |field: &usize| before.values[*field] != after.values[*field];
+        for field in (0..self.ty.fields.len()).filter(changed) {
+            let column = names::column(self.ty, Column::Field(field));
+            sql.push(", ")
+                .push(&column)
+                .push(" = ")
+                .value(&after.values[field]);
+        }
+        for field in fold_fields(self.ty).filter(changed) {
+            let column = names::fold_column(self.ty, field);
+            sql.push(", ")
+                .push(&column)
+                .push(" = ")
+                .value(&folded(self.ty, field, after));
+        }
+        sql.push(" WHERE \"id\" = ")
+            .text(after.id.as_str())
+            .push(" RETURNING \"_n\"");
+        let numbers = sql.all(self.connection, |row| Ok(row.get(0)?))?;
+        numbers.first().copied().ok_or_else(|| self.gone(after))
+    }
+
+    fn remove(&self, row: &Row) -> Outcome<i64> {
+        let mut statement = self.connection.prepare_cached(&self.statements.remove)?;
+        let number = statement
+            .query_row([row.id.as_str()], |row| row.get(0))
+            .optional()?;
+        number.ok_or_else(|| self.gone(row))
+    }
+
+    /// What the rules have just seen must be there.
+    fn gone(&self, row: &Row) -> Failure {
+        Failure::Fault(format!("{} {} is gone", self.ty.name, row.id))
     }
 
     /// Keeps the side table of an indexed list in step.

@@ -11,130 +11,221 @@ use osis_core::value::Value;
 use crate::names;
 use crate::sql::Sql;
 
-/// Adds the condition that a filter puts on the rows of the type's table `t`.
-pub(crate) fn condition(sql: &mut Sql, ty: &Type, filter: &Filter) {
-    match filter {
-        Filter::All(parts) => join(sql, ty, parts, " AND ", "1"),
-        Filter::Any(parts) => join(sql, ty, parts, " OR ", "0"),
-        Filter::Not(part) => {
-            sql.push("NOT (");
-            condition(sql, ty, part);
-            sql.push(")");
-        }
-        Filter::Column(column, test) => column_test(sql, ty, *column, test),
-    }
+/// Writes the conditions that filters put on the rows of a type's table `t`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions<'a> {
+    ty: &'a Type,
+    lists: Lists,
 }
 
-/// Adds a `WHERE` with the condition of a filter, unless it means every row.
-pub(crate) fn restrict(sql: &mut Sql, ty: &Type, filter: &Filter) {
-    if *filter != Filter::EVERY {
-        sql.push(" WHERE ");
-        condition(sql, ty, filter);
-    }
+/// How rows are found whose indexed list holds an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lists {
+    /// The rows that hold it are collected first: good where they are few.
+    Collect,
+    /// Each row that comes up is asked whether it holds it: good where rows come up in the wanted
+    /// order and many of them do.
+    Ask,
 }
 
-fn join(sql: &mut Sql, ty: &Type, parts: &[Filter], operator: &str, empty: &str) {
-    match parts {
-        [] => {
-            sql.push(empty);
+impl<'a> Conditions<'a> {
+    /// For filters on a type.
+    pub(crate) fn of(ty: &'a Type) -> Self {
+        Self {
+            ty,
+            lists: Lists::Collect,
         }
-        [one] => condition(sql, ty, one),
-        _ => {
-            for (n, part) in parts.iter().enumerate() {
-                sql.push(if n == 0 { "(" } else { operator });
-                condition(sql, ty, part);
+    }
+
+    /// The same, but indexed lists are looked into this way.
+    pub(crate) fn with_lists(self, lists: Lists) -> Self {
+        Self { lists, ..self }
+    }
+
+    /// Adds a `WHERE` with the condition of a filter, unless it means every row.
+    pub(crate) fn restrict(self, sql: &mut Sql, filter: &Filter) {
+        if *filter != Filter::EVERY {
+            sql.push(" WHERE ");
+            self.write(sql, filter);
+        }
+    }
+
+    /// Adds the condition of a filter.
+    pub(crate) fn write(self, sql: &mut Sql, filter: &Filter) {
+        match filter {
+            Filter::All(parts) => self.join(sql, parts, " AND ", "1"),
+            Filter::Any(parts) => self.join(sql, parts, " OR ", "0"),
+            Filter::Not(part) => {
+                sql.push("NOT (");
+                self.write(sql, part);
+                sql.push(")");
             }
-            sql.push(")");
+            Filter::Column(column, Test::Has(item)) => self.has(sql, *column, item),
+            Filter::Column(column, test) => {
+                Tested::new(self.ty, *column).write(sql, test);
+                self.help_by_fold(sql, *column, test);
+            }
+        }
+    }
+
+    fn join(self, sql: &mut Sql, parts: &[Filter], operator: &str, empty: &str) {
+        match parts {
+            [] => _ = sql.push(empty),
+            [one] => self.write(sql, one),
+            _ => {
+                for (n, part) in parts.iter().enumerate() {
+                    sql.push(if n == 0 { "(" } else { operator });
+                    self.write(sql, part);
+                }
+                sql.push(")");
+            }
+        }
+    }
+
+    /// A field that is unique regardless of case has an index over its folded form alone. What is
+    /// equal is equal folded too, so saying both changes nothing but the way to it.
+    fn help_by_fold(self, sql: &mut Sql, column: Column, test: &Test) {
+        let (Column::Field(field), Test::Eq(value @ Value::Str(_))) = (column, test) else {
+            return;
+        };
+        let mut keys = self.ty.keys.iter();
+        if let Some(key) = keys.find(|key| key.fold && key.fields.contains(&field)) {
+            let folded = key.normalise(std::slice::from_ref(value));
+            let column = names::fold_column(self.ty, field);
+            sql.push(" AND t.")
+                .push(&column)
+                .push(" IS ")
+                .value(&folded[0]);
+        }
+    }
+
+    fn has(self, sql: &mut Sql, column: Column, item: &Value) {
+        let kind = match (self.ty.column_kind(column), item) {
+            (FieldKind::List(Item::String), Value::Str(_))
+            | (FieldKind::List(Item::Int), Value::Int(_)) => column,
+            _ => Column::Id,
+        };
+        let Column::Field(field) = kind else {
+            sql.push("0");
+            return;
+        };
+        let table = names::quote(&names::list_table(self.ty, field));
+        match self.lists {
+            _ if !self.ty.fields[field].index => {
+                let list = names::column(self.ty, column);
+                sql.push("EXISTS (SELECT 1 FROM json_each(t.").push(&list);
+                sql.push(") WHERE value = ").value(item).push(")");
+            }
+            Lists::Collect => {
+                sql.push("t.\"_n\" IN (SELECT n FROM ")
+                    .push(&table)
+                    .push(" WHERE value = ");
+                sql.value(item).push(")");
+            }
+            Lists::Ask => {
+                sql.push("EXISTS (SELECT 1 FROM ")
+                    .push(&table)
+                    .push(" WHERE value = ");
+                sql.value(item).push(" AND n = t.\"_n\")");
+            }
         }
     }
 }
 
-fn column_test(sql: &mut Sql, ty: &Type, column: Column, test: &Test) {
-    let name = format!("t.{}", names::column(ty, column));
-    let kind = ty.column_kind(column);
-    let never_null = ty.never_null(column);
-    match test {
-        Test::Eq(value) => equal(sql, &name, kind, never_null, value),
-        Test::In(values) => one_of(sql, &name, kind, never_null, values),
-        Test::Exists(true) => _ = sql.push(&name).push(" IS NOT NULL"),
-        Test::Exists(false) => _ = sql.push(&name).push(" IS NULL"),
-        Test::Gt(bound) => ordered(sql, &name, kind, never_null, " > ", bound),
-        Test::Gte(bound) => ordered(sql, &name, kind, never_null, " >= ", bound),
-        Test::Lt(bound) => ordered(sql, &name, kind, never_null, " < ", bound),
-        Test::Lte(bound) => ordered(sql, &name, kind, never_null, " <= ", bound),
-        Test::Prefix(start) => prefix(sql, &name, kind, never_null, start),
-        Test::Has(item) => has(sql, ty, column, item),
-    }
-}
-
-fn equal(sql: &mut Sql, name: &str, kind: &FieldKind, never_null: bool, value: &Value) {
-    if !fits(kind, value) || (never_null && value.is_null()) {
-        sql.push("0");
-    } else {
-        // Both use an index; `=` lets the planner see too that a key has one row at most.
-        sql.push(name)
-            .push(if never_null { " = " } else { " IS " })
-            .value(value);
-    }
-}
-
-fn one_of(sql: &mut Sql, name: &str, kind: &FieldKind, never_null: bool, values: &[Value]) {
-    if let [value] = values {
-        return equal(sql, name, kind, never_null, value);
-    }
-    let known = values
-        .iter()
-        .filter(|value| !value.is_null() && fits(kind, value));
-    if never_null {
-        sql.push(name).push(" IN ").array(known);
-    } else if values.iter().any(Value::is_null) {
-        sql.push("(")
-            .push(name)
-            .push(" IS NULL OR ")
-            .push(name)
-            .push(" IN ")
-            .array(known)
-            .push(")");
-    } else {
-        sql.push("(").push(name).push(" IS NOT NULL AND ");
-        sql.push(name).push(" IN ").array(known).push(")");
-    }
-}
-
-fn ordered(
-    sql: &mut Sql,
-    name: &str,
-    kind: &FieldKind,
+/// A column under test.
+struct Tested<'a> {
+    name: String,
+    kind: &'a FieldKind,
     never_null: bool,
-    operator: &str,
-    bound: &Value,
-) {
-    if bound.is_null() || !fits(kind, bound) {
-        sql.push("0");
-    } else if never_null {
-        sql.push(name).push(operator).value(bound);
-    } else {
-        sql.push("(").push(name).push(" IS NOT NULL AND ");
-        sql.push(name).push(operator).value(bound).push(")");
-    }
 }
 
-/// Texts that begin with `start` are those from `start` up to its successor, which an index on
-/// the column can serve.
-fn prefix(sql: &mut Sql, name: &str, kind: &FieldKind, never_null: bool, start: &str) {
-    if !is_text(kind) {
-        sql.push("0");
-        return;
+impl<'a> Tested<'a> {
+    fn new(ty: &'a Type, column: Column) -> Self {
+        Self {
+            name: format!("t.{}", names::column(ty, column)),
+            kind: ty.column_kind(column),
+            never_null: ty.never_null(column),
+        }
     }
-    sql.push("(");
-    if !never_null {
-        sql.push(name).push(" IS NOT NULL AND ");
+
+    fn write(&self, sql: &mut Sql, test: &Test) {
+        match test {
+            Test::Eq(value) => self.equal(sql, value),
+            Test::In(values) => self.one_of(sql, values),
+            Test::Exists(true) => _ = sql.push(&self.name).push(" IS NOT NULL"),
+            Test::Exists(false) => _ = sql.push(&self.name).push(" IS NULL"),
+            Test::Gt(bound) => self.ordered(sql, " > ", bound),
+            Test::Gte(bound) => self.ordered(sql, " >= ", bound),
+            Test::Lt(bound) => self.ordered(sql, " < ", bound),
+            Test::Lte(bound) => self.ordered(sql, " <= ", bound),
+            Test::Prefix(start) => self.prefix(sql, start),
+            // Not a matter of the column alone: see `Conditions`.
+            Test::Has(_) => _ = sql.push("0"),
+        }
     }
-    sql.push(name).push(" >= ").text(start);
-    if let Some(end) = successor(start) {
-        sql.push(" AND ").push(name).push(" < ").text(end);
+
+    fn equal(&self, sql: &mut Sql, value: &Value) {
+        if !fits(self.kind, value) || (self.never_null && value.is_null()) {
+            sql.push("0");
+        } else {
+            // Both use an index; `=` lets the planner see too that a key has one row at most.
+            let operator = if self.never_null { " = " } else { " IS " };
+            sql.push(&self.name).push(operator).value(value);
+        }
     }
-    sql.push(")");
+
+    fn one_of(&self, sql: &mut Sql, values: &[Value]) {
+        if let [value] = values {
+            return self.equal(sql, value);
+        }
+        let known = values
+            .iter()
+            .filter(|value| !value.is_null() && fits(self.kind, value));
+        if self.never_null {
+            sql.push(&self.name).push(" IN ").array(known);
+            return;
+        }
+        let null_fits = values.iter().any(Value::is_null);
+        sql.push("(").push(&self.name).push(if null_fits {
+            " IS NULL OR "
+        } else {
+            " IS NOT NULL AND "
+        });
+        sql.push(&self.name).push(" IN ").array(known).push(")");
+    }
+
+    fn ordered(&self, sql: &mut Sql, operator: &str, bound: &Value) {
+        if bound.is_null() || !fits(self.kind, bound) {
+            sql.push("0");
+            return;
+        }
+        self.open(sql);
+        sql.push(&self.name).push(operator).value(bound).push(")");
+    }
+
+    /// Texts that begin with `start` are those from `start` up to its successor, which an index on
+    /// the column can serve.
+    fn prefix(&self, sql: &mut Sql, start: &str) {
+        if !is_text(self.kind) {
+            sql.push("0");
+            return;
+        }
+        self.open(sql);
+        sql.push(&self.name).push(" >= ").text(start);
+        if let Some(end) = successor(start) {
+            sql.push(" AND ").push(&self.name).push(" < ").text(end);
+        }
+        sql.push(")");
+    }
+
+    /// Begins a condition that null does not meet: the first half makes it 0 where the second
+    /// would be NULL.
+    fn open(&self, sql: &mut Sql) {
+        sql.push("(");
+        if !self.never_null {
+            sql.push(&self.name).push(" IS NOT NULL AND ");
+        }
+    }
 }
 
 /// The least text that is greater than all that begin with `start`; nothing if there is none.
@@ -150,30 +241,6 @@ fn successor(start: &str) -> Option<String> {
         }
     }
     None
-}
-
-fn has(sql: &mut Sql, ty: &Type, column: Column, item: &Value) {
-    let (Column::Field(field), FieldKind::List(kind)) = (column, ty.column_kind(column)) else {
-        sql.push("0");
-        return;
-    };
-    let fits = match kind {
-        Item::String => matches!(item, Value::Str(_)),
-        Item::Int => matches!(item, Value::Int(_)),
-    };
-    if !fits {
-        sql.push("0");
-    } else if ty.fields[field].index {
-        let table = names::quote(&names::list_table(ty, field));
-        sql.push("t.\"_n\" IN (SELECT n FROM ")
-            .push(&table)
-            .push(" WHERE value = ");
-        sql.value(item).push(")");
-    } else {
-        sql.push("EXISTS (SELECT 1 FROM json_each(t.")
-            .push(&names::column(ty, column));
-        sql.push(") WHERE value = ").value(item).push(")");
-    }
 }
 
 fn is_text(kind: &FieldKind) -> bool {

@@ -5,6 +5,7 @@
 //! batch at a time.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use osis_core::batch::{Batch, Commit};
@@ -14,9 +15,10 @@ use osis_core::time::Time;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::changes::{signed, unsigned};
+use crate::changes::signed;
 use crate::effects;
 use crate::error::{Failure, Outcome, too_late};
+use crate::history;
 use crate::names::META;
 use crate::transaction::WriteTransaction;
 use crate::view::WriteView;
@@ -85,7 +87,7 @@ fn one_by_one(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) ->
 
 fn try_all(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Result<Done, Abort> {
     let transaction = WriteTransaction::begin(connection).map_err(Abort::All)?;
-    let before = begin_seq(connection, catalog).map_err(Abort::All)?;
+    let before = history::check_in_force(connection, catalog).map_err(Abort::All)?;
     let (mut seq, mut noted) = (before, false);
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
@@ -144,21 +146,8 @@ fn settle(connection: &Connection, catalog: &Catalog, batch: &Batch) -> Outcome<
     }
 }
 
-/// The last seq; refuses if another process has changed the schema.
-fn begin_seq(connection: &Connection, catalog: &Catalog) -> Outcome<u64> {
-    let mut statement = connection.prepare_cached("SELECT seq, schema_hash FROM _osis_meta")?;
-    let mut rows = statement.query([])?;
-    let row = rows
-        .next()?
-        .ok_or_else(|| Failure::Damaged(format!("{META} is empty")))?;
-    let hash = row.get_ref(1)?;
-    catalog.check_schema(hash.as_str().unwrap_or_default())?;
-    Ok(unsigned(row.get(0)?))
-}
-
 fn set_seq(connection: &Connection, seq: u64) -> Outcome<()> {
-    connection
-        .prepare_cached("UPDATE _osis_meta SET seq = ?")?
-        .execute([signed(seq)])?;
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("UPDATE {META} SET seq = ?"));
+    connection.prepare_cached(&SQL)?.execute([signed(seq)])?;
     Ok(())
 }

@@ -1,10 +1,14 @@
 //! The schema as the database has it: which is in force, which were, and the steps between them.
 
+use std::sync::LazyLock;
+
 use osis_core::error::Error;
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use rusqlite::{Connection, OptionalExtension};
 
+use crate::catalog::Catalog;
+use crate::changes::unsigned;
 use crate::error::{Failure, Outcome};
 use crate::names::{HISTORY, META};
 
@@ -57,6 +61,22 @@ impl Stored {
             self.text.as_str(),
         )])
     }
+}
+
+/// The last seq, if the schema that this process knows is in force.
+///
+/// # Errors
+/// [`Failure::SchemaChanged`] if another process has put another schema in force.
+pub(crate) fn check_in_force(connection: &Connection, catalog: &Catalog) -> Outcome<u64> {
+    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT seq, schema_hash FROM {META}"));
+    let mut statement = connection.prepare_cached(&SQL)?;
+    let mut rows = statement.query([])?;
+    let row = rows
+        .next()?
+        .ok_or_else(|| Failure::Damaged(format!("{META} is empty")))?;
+    let hash = row.get_ref(1)?;
+    catalog.check_schema(hash.as_str().unwrap_or_default())?;
+    Ok(unsigned(row.get(0)?))
 }
 
 /// Notes a schema that comes into force.

@@ -4,12 +4,12 @@
 //! Reading goes `snapshot` → `readers` → `lookup`, `query`, `search`, `changes`. Writing goes
 //! `writer` (a queue and a thread) → `committer` (the connection and its turns) → `group` (one
 //! transaction) → `view` (what the rules look at) and `effects` (what is written). `setup` opens,
-//! with `place`, `history` and `migrate`; `ddl` and `statements` turn the schema into SQL, `filter`
-//! and `sql` a query.
+//! with `place`, `history` and `migrate`; `ddl` and `statements` turn the schema into SQL, `filter`,
+//! `fts` and `sql` a query.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before the `COMMIT` that made it durable has returned.
-//! - Every write transaction begins with `BEGIN IMMEDIATE`, under the lock of [`ticket`]; there are
+//! - Every write transaction begins with `BEGIN IMMEDIATE`, under the lock of `ticket`; there are
 //!   no savepoints.
 //! - What a caller gave never becomes part of the text of a statement.
 //! - The database file is opened by SQLite alone: closing any other descriptor of it would drop
@@ -18,8 +18,8 @@
 //!   tables are a second wall.
 //!
 //! Places kept for what is to come: log types in files of their own (a type's statements name its
-//! table in [`statements`] alone), retention and roll-ups (steps of [`committer`]'s upkeep),
-//! checkpoints and Litestream (pragmas in [`connection`]).
+//! table in `statements` alone), retention and roll-ups (steps of `committer`'s upkeep),
+//! checkpoints and Litestream (pragmas in `connection`).
 
 mod backend;
 mod catalog;
@@ -31,6 +31,7 @@ mod ddl;
 mod effects;
 mod error;
 mod filter;
+mod fts;
 mod group;
 mod history;
 mod lookup;

@@ -49,21 +49,16 @@ pub(crate) fn get_by_key(
     )
 }
 
-/// The row with the least id whose values all equal these.
+/// The rows whose values all equal these, in the order of their ids.
 pub(crate) fn get_by_content(
     connection: &Connection,
     catalog: &Catalog,
     type_id: TypeId,
     values: &[Value],
-) -> Outcome<Option<Row>> {
+) -> Outcome<Vec<Row>> {
     let sql = &catalog.statements.of(type_id).get_by_content;
-    first(
-        connection,
-        catalog,
-        type_id,
-        sql,
-        rusqlite::params_from_iter(values.iter().map(Bind)),
-    )
+    let params = rusqlite::params_from_iter(values.iter().map(Bind));
+    all(connection, catalog, type_id, sql, params)
 }
 
 /// The rows whose ref field holds an id, in the order of their ids.
@@ -74,9 +69,20 @@ pub(crate) fn referrers(
     field: usize,
     id: &Id,
 ) -> Outcome<Vec<Row>> {
-    let (ty, statements) = catalog.of(type_id);
-    let mut statement = connection.prepare_cached(&statements.referrers[field])?;
-    let mut found = statement.query([id.as_str()])?;
+    let sql = &catalog.statements.of(type_id).referrers[field];
+    all(connection, catalog, type_id, sql, [id.as_str()])
+}
+
+fn all(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    sql: &str,
+    params: impl Params,
+) -> Outcome<Vec<Row>> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut found = statement.query(params)?;
+    let ty = &catalog.schema.types[type_id];
     let mut rows = Vec::new();
     while let Some(row) = found.next()? {
         rows.push(rows::read(ty, row, 0)?);

@@ -1,9 +1,4 @@
-//! Searches: a parsed query → FTS5, and the page of what it finds.
-//!
-//! FTS5 never sees what a user typed: it gets words that core has made, quoted, in an expression
-//! that is bracketed as the query is.
-//!
-//! Source: <https://www.sqlite.org/fts5.html>, section 3.
+//! Searches: the page of what a query finds, in its order, and how much there is.
 
 use std::cmp::Ordering;
 
@@ -11,14 +6,15 @@ use osis_core::backend::{Found, Search};
 use osis_core::object::Row;
 use osis_core::query::Filter;
 use osis_core::schema::Type;
-use osis_core::text::{Document, Query, Ranking, Term};
+use osis_core::text::{Document, Ranking};
 use osis_core::value::Value;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::connection::Limit;
 use crate::error::{Failure, Outcome};
-use crate::filter;
+use crate::filter::Conditions;
+use crate::fts::{Asked, ask};
 use crate::lookup;
 use crate::names::{self, PENDING};
 use crate::query::order;
@@ -27,46 +23,32 @@ use crate::sql::Sql;
 use crate::statements::TextStatements;
 use crate::text_index;
 
-/// What a search does about rows that the text index lacks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lacking {
-    /// It gives no answer, so that they can be taken in first.
-    Refuse,
-    /// It looks at their words itself. Slower, and they stand by a relevance of their own; but
-    /// what is found is right.
-    Match,
-}
-
-/// Answers a search; nothing if the text index lacks rows and they are not to be looked at. Runs
-/// in a transaction.
+/// Answers a search. Runs in a transaction.
+///
+/// Rows that the text index lacks are looked at themselves. They stand by a relevance of their own
+/// then, but what is found is right; and there are none, unless the transaction began before they
+/// could be taken in.
 pub(crate) fn search(
     connection: &Connection,
     catalog: &Catalog,
     search: &Search,
-    lacking: Lacking,
     limit: &Limit,
-) -> Outcome<Option<Found>> {
+) -> Outcome<Found> {
     let (ty, statements) = catalog.of(search.type_id);
     let Some(text) = &statements.text else {
-        return Ok(Some(Found {
+        return Ok(Found {
             hits: Vec::new(),
             total: 0,
-        }));
+        });
     };
-    let rows_max = if lacking == Lacking::Refuse {
-        1
-    } else {
-        usize::MAX
-    };
-    let numbers = text_index::pending(connection, catalog, search.type_id, rows_max)?;
-    if lacking == Lacking::Refuse && !numbers.is_empty() {
-        return Ok(None);
-    }
+    let numbers = text_index::pending(connection, catalog, search.type_id, usize::MAX)?;
+    let asked = ask(connection, ty, text, &search.query)?;
     let index = Index {
         connection,
         ty,
         text,
         search,
+        asked,
         whole: numbers.is_empty(),
     };
     let mut found = Found {
@@ -82,7 +64,7 @@ pub(crate) fn search(
         found.hits.sort_by(|a, b| compare(search, a, b));
         found.hits.truncate(search.limit);
     }
-    Ok(Some(found))
+    Ok(found)
 }
 
 /// A query on the text index.
@@ -91,6 +73,7 @@ struct Index<'a> {
     ty: &'a Type,
     text: &'a TextStatements,
     search: &'a Search,
+    asked: Asked,
     /// Whether the index lacks nothing of the type.
     whole: bool,
 }
@@ -108,7 +91,8 @@ impl Index<'_> {
             Some(sort) => {
                 if let Some(after) = &self.search.after {
                     sql.push(" AND ");
-                    filter::condition(&mut sql, ty, &Filter::after(sort.columns(), after, ty));
+                    let after = Filter::after(sort.columns(), after, ty);
+                    Conditions::of(ty).write(&mut sql, &after);
                 }
                 order(&mut sql, ty, sort);
             }
@@ -148,8 +132,15 @@ impl Index<'_> {
             let rows = names::table(self.ty);
             sql.push(&format!(" CROSS JOIN {rows} t ON t.\"_n\" = {table}.rowid"));
         }
-        sql.push(&format!(" WHERE {table} MATCH "))
-            .text(expression(self.ty, &self.search.query));
+        sql.push(&format!(" WHERE {table} MATCH "));
+        match &self.asked {
+            Asked::Whole(expression) => _ = sql.text(expression),
+            Asked::Among(expression, numbers) => {
+                sql.text(expression)
+                    .push(&format!(" AND +{table}.rowid IN "));
+                sql.array(numbers.iter());
+            }
+        }
         if !self.whole {
             sql.push(&format!(
                 " AND {table}.rowid NOT IN (SELECT n FROM {PENDING} WHERE type = "
@@ -158,7 +149,7 @@ impl Index<'_> {
         }
         if self.search.filter != Filter::EVERY {
             sql.push(" AND ");
-            filter::condition(sql, self.ty, &self.search.filter);
+            Conditions::of(self.ty).write(sql, &self.search.filter);
         }
     }
 }
@@ -217,36 +208,4 @@ fn is_after(search: &Search, ty: &Type, (score, row): &(f64, Row)) -> bool {
         }
         (None, Some(_)) => true,
     }
-}
-
-/// A query as FTS5 reads it.
-pub(crate) fn expression(ty: &Type, query: &Query) -> String {
-    match query {
-        Query::And { must, not } => {
-            let all = join(ty, must, " AND ");
-            match not.as_slice() {
-                [] => all,
-                not => format!("({all}) NOT ({})", join(ty, not, " OR ")),
-            }
-        }
-        Query::Or(sides) => join(ty, sides, " OR "),
-        Query::Term(term) => phrase(ty, term),
-    }
-}
-
-fn join(ty: &Type, parts: &[Query], operator: &str) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|part| format!("({})", expression(ty, part)))
-        .collect();
-    parts.join(operator)
-}
-
-fn phrase(ty: &Type, term: &Term) -> String {
-    let words: Vec<String> = term.words.iter().map(|word| names::quote(word)).collect();
-    let prefix = if term.prefix { " *" } else { "" };
-    let scope = term
-        .field
-        .map(|field| format!("{} : ", names::text_column(ty, field)));
-    format!("{}{}{prefix}", scope.unwrap_or_default(), words.join(" + "))
 }

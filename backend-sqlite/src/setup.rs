@@ -1,8 +1,8 @@
 //! Opening: a new file becomes a store, an existing one is looked at before it is trusted.
 //!
-//! All of it happens under the lock that writers take ([`Ticket`]), in one transaction that looks
-//! before it makes anything: any number of processes may open one new file at the same moment, and
-//! one of them sets it up.
+//! Whatever is to be done happens under the lock that writers take ([`Ticket`]), in one
+//! transaction that looks before it makes anything: any number of processes may open one new file
+//! at the same moment, and one of them sets it up. Where nothing is to be done, nobody waits.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -43,14 +43,17 @@ pub(crate) fn open(config: SqliteConfig, wanted: Option<Schema>) -> Result<(Cata
     let path = prepare_place(&config)?;
     let file = path.display().to_string();
     let ticket = Ticket::open(&path).map_err(|error| unusable(&file, &error))?;
-    let (schema, hash, seq) = {
-        let _turn = ticket.take().map_err(|error| unusable(&file, &error))?;
-        let setup = Setup {
-            config: &config,
-            path: &path,
-            file: &file,
-        };
-        setup.run(wanted)?
+    let setup = Setup {
+        config: &config,
+        path: &path,
+        file: &file,
+    };
+    let (schema, hash, seq) = match setup.peek(wanted.as_ref()) {
+        Some(opened) => opened,
+        None => {
+            let _turn = ticket.take().map_err(|error| unusable(&file, &error))?;
+            setup.run(wanted)?
+        }
     };
     Ok((Catalog::new(config, path, schema, hash, seq), ticket))
 }
@@ -110,9 +113,27 @@ struct Setup<'a> {
     file: &'a str,
 }
 
+/// The schema in force, its hash in the database, and the last commit.
+type Opened = (Schema, String, u64);
+
 impl Setup<'_> {
-    /// The schema in force, its hash in the database, and the last commit.
-    fn run(&self, wanted: Option<Schema>) -> Result<(Schema, String, u64)> {
+    /// A store that is as it should be, so that opening it waits for no writer; nothing if there
+    /// is anything to do or to say.
+    fn peek(&self, wanted: Option<&Schema>) -> Option<Opened> {
+        let connection = connection::open(self.config, self.path, Missing::Refuse).ok()?;
+        let mode = connection.pragma_query_value(None, "journal_mode", |row| row.get(0));
+        let is_ready = mode.is_ok_and(|mode: String| mode == "wal")
+            && kind(&connection).is_ok_and(|kind| kind == Kind::Store);
+        let stored = is_ready.then(|| Stored::read(&connection).ok()).flatten()?;
+        let schema = stored.schema(self.file).ok()?;
+        let fits = wanted.is_none_or(|wanted| {
+            wanted.hash == schema.hash || self.config.schema == SchemaPolicy::Stored
+        });
+        fits.then(|| (schema, stored.hash, unsigned(stored.seq)))
+    }
+
+    /// Looks, and does what there is to do, under the writers' lock.
+    fn run(&self, wanted: Option<Schema>) -> Result<Opened> {
         let explain = |failure: Failure| failure.explain(self.file);
         let connection =
             connection::open(self.config, self.path, Missing::Create).map_err(explain)?;
@@ -148,11 +169,7 @@ impl Setup<'_> {
         }
     }
 
-    fn create(
-        &self,
-        connection: &Connection,
-        wanted: Option<Schema>,
-    ) -> Result<(Schema, String, u64)> {
+    fn create(&self, connection: &Connection, wanted: Option<Schema>) -> Result<Opened> {
         let schema = match wanted {
             Some(schema) => schema,
             None => load(&[Source::builtin()])?,
@@ -185,11 +202,7 @@ impl Setup<'_> {
         Ok(())
     }
 
-    fn take_over(
-        &self,
-        connection: &Connection,
-        wanted: Option<Schema>,
-    ) -> Result<(Schema, String, u64)> {
+    fn take_over(&self, connection: &Connection, wanted: Option<Schema>) -> Result<Opened> {
         let explain = |failure: Failure| failure.explain(self.file);
         let stored = Stored::read(connection).map_err(explain)?;
         let (schema, seq) = (stored.schema(self.file)?, unsigned(stored.seq));

@@ -20,15 +20,17 @@ use crate::error::{Failure, Outcome};
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
-use crate::search::{self, Lacking};
+use crate::search;
+use crate::text_index;
 use crate::transaction::consistently;
 use crate::writer::Writer;
 
 /// How many point reads at most run on the caller's own thread: handing each to another halves how
 /// many an empty server answers, but a long run of them would hold up the others.
 const INLINE_MAX: usize = 100;
-/// How often a search has the text index completed before it looks at the rest by itself.
-const INDEX_TRIES: usize = 3;
+/// How often a search has the text index completed before it looks at the rest by itself. Once is
+/// enough, unless another commit comes in between.
+const INDEX_TRIES: usize = 5;
 
 /// What snapshots need of the engine.
 #[derive(Debug)]
@@ -122,14 +124,20 @@ impl SqliteSnapshot {
         Ok(self.reader.insert(reader))
     }
 
-    async fn try_search(&mut self, search: &Search, lacking: Lacking) -> Result<Option<Found>> {
-        let search = search.clone();
-        self.scan_with(move |connection, catalog, limit| {
-            consistently(connection, || {
-                search::search(connection, catalog, &search, lacking, limit)
-            })
-        })
-        .await
+    /// Takes a reader that sees a text index which lacks nothing, if one can be had: under many
+    /// writes there is always something new.
+    async fn take_complete(&mut self, type_id: Option<TypeId>) -> Result<()> {
+        for _ in 0..INDEX_TRIES {
+            let catalog = Arc::clone(&self.source.catalog);
+            let reader = self.reader(Weight::Scan).await?;
+            let is_behind = text_index::is_behind(reader.connection(), &catalog, type_id);
+            if !is_behind.map_err(|failure| catalog.explain(&failure))? {
+                break;
+            }
+            self.reader = None;
+            self.source.writer.index(type_id, self.deadline).await?;
+        }
+        Ok(())
     }
 }
 
@@ -240,21 +248,19 @@ impl Snapshot for SqliteSnapshot {
     /// completes it first. Within a transaction that has begun nothing can be completed, so there
     /// the rest is looked at row by row.
     async fn search(&mut self, search: &Search) -> Result<Found> {
-        let pinned = self.scope == Scope::Consistent && self.reader.is_some();
-        if !pinned {
-            for _ in 0..INDEX_TRIES {
-                if let Some(found) = self.try_search(search, Lacking::Refuse).await? {
-                    return Ok(found);
-                }
-                self.reader = None;
-                self.source.writer.index(self.deadline).await?;
-            }
+        if self.scope == Scope::Single {
+            self.reader = None;
         }
-        let found = self.try_search(search, Lacking::Match).await?;
-        Ok(found.unwrap_or(Found {
-            hits: Vec::new(),
-            total: 0,
-        }))
+        if self.reader.is_none() {
+            self.take_complete(Some(search.type_id)).await?;
+        }
+        let search = search.clone();
+        self.scan_with(move |connection, catalog, limit| {
+            consistently(connection, || {
+                search::search(connection, catalog, &search, limit)
+            })
+        })
+        .await
     }
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
@@ -267,7 +273,12 @@ impl Snapshot for SqliteSnapshot {
         self.scan_with(read).await?.answer(since)
     }
 
+    /// Who wants to know the seq before all else is about to search (or reads everything): so the
+    /// text index is completed while that can still be seen.
     async fn seq(&mut self) -> Result<u64> {
+        if self.scope == Scope::Consistent && self.reader.is_none() {
+            self.take_complete(None).await?;
+        }
         self.point(|connection, _| changes::last_seq(connection))
             .await
     }

@@ -123,10 +123,4 @@ impl Sql {
         let count: i64 = statement.query_row(values, |row| row.get(0))?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
-
-    /// The text so far.
-    #[cfg(test)]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
 }

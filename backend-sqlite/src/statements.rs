@@ -7,6 +7,7 @@ use std::fmt;
 use osis_core::schema::{Column, FieldKind, Schema, Type, TypeId};
 use osis_core::text;
 
+use crate::ddl::is_indexed_list;
 use crate::names;
 use crate::rows::{all_columns, select_list};
 
@@ -27,11 +28,11 @@ pub(crate) struct TypeStatements {
     /// The rows whose ref field holds an id, in the order of their ids; for each field, empty for
     /// one that is no ref.
     pub(crate) referrers: Vec<String>,
-    /// The row with the least id whose fields all equal these.
+    /// The rows whose fields all equal these, in the order of their ids.
     pub(crate) get_by_content: String,
     /// A new row: [`all_columns`], then the folded keys.
     pub(crate) insert: String,
-    /// A row's new content: the columns of `insert` without the id, then the id.
+    /// How a change of a row begins: its revision comes next.
     pub(crate) update: String,
     /// Removes a row by its id.
     pub(crate) remove: String,
@@ -99,10 +100,6 @@ impl TypeStatements {
             .collect();
         let all = written_columns(ty);
         let marks = vec!["?"; all.len()].join(", ");
-        let sets: Vec<String> = all[1..]
-            .iter()
-            .map(|column| format!("{column} = ?"))
-            .collect();
         Self {
             get: format!("{select} WHERE t.\"id\" = ?"),
             get_by_number: format!("{select} WHERE t.\"_n\" = ?"),
@@ -122,7 +119,7 @@ impl TypeStatements {
                 })
                 .collect(),
             get_by_content: format!(
-                "{select} WHERE {} ORDER BY t.\"id\" LIMIT 1",
+                "{select} WHERE {} ORDER BY t.\"id\"",
                 if content.is_empty() {
                     "1".to_owned()
                 } else {
@@ -130,10 +127,7 @@ impl TypeStatements {
                 }
             ),
             insert: format!("INSERT INTO {table} ({}) VALUES ({marks})", all.join(", ")),
-            update: format!(
-                "UPDATE {table} SET {} WHERE \"id\" = ? RETURNING \"_n\"",
-                sets.join(", ")
-            ),
+            update: format!("UPDATE {table} SET \"rev\" = "),
             remove: format!("DELETE FROM {table} WHERE \"id\" = ? RETURNING \"_n\""),
             lists: lists(ty),
             text: text_statements(ty),
@@ -158,9 +152,7 @@ pub(crate) fn fold_fields(ty: &Type) -> impl Iterator<Item = usize> {
 }
 
 fn lists(ty: &Type) -> Vec<ListStatements> {
-    let indexed = (0..ty.fields.len()).filter(|&field| {
-        matches!(ty.fields[field].kind, FieldKind::List(_)) && ty.fields[field].index
-    });
+    let indexed = (0..ty.fields.len()).filter(|&field| is_indexed_list(&ty.fields[field]));
     let statements = indexed.map(|field| {
         let table = names::quote(&names::list_table(ty, field));
         ListStatements {

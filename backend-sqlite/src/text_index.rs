@@ -14,37 +14,29 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::catalog::Catalog;
 use crate::error::Outcome;
 use crate::lookup;
-use crate::names::{PENDING, table};
+use crate::names::PENDING;
 
-/// Takes up to `limit` rows into the text index; tells how many of each type. Runs in a
-/// transaction.
+/// Takes up to `limit` rows of a type into its text index; tells how many. Runs in a transaction.
 pub(crate) fn take_in(
     connection: &Connection,
     catalog: &Catalog,
+    type_id: TypeId,
     limit: usize,
-) -> Outcome<Vec<(TypeId, u64)>> {
-    let mut taken = Vec::new();
-    let mut left = limit;
-    for ty in catalog
-        .schema
-        .types
-        .iter()
-        .filter(|ty| has_index(catalog, ty.id))
-    {
-        if left == 0 {
-            break;
-        }
-        let numbers = pending(connection, catalog, ty.id, left)?;
-        for &number in &numbers {
-            take_in_row(connection, catalog, ty.id, number)?;
-        }
-        forget(connection, &ty.name, &numbers)?;
-        left -= numbers.len();
-        if !numbers.is_empty() {
-            taken.push((ty.id, numbers.len() as u64));
-        }
+) -> Outcome<usize> {
+    let numbers = pending(connection, catalog, type_id, limit)?;
+    for &number in &numbers {
+        take_in_row(connection, catalog, type_id, number)?;
     }
-    Ok(taken)
+    forget(connection, &catalog.schema.types[type_id].name, &numbers)?;
+    Ok(numbers.len())
+}
+
+/// The types that have a text index.
+pub(crate) fn indexed_types(catalog: &Catalog) -> Vec<TypeId> {
+    let types = 0..catalog.schema.types.len();
+    types
+        .filter(|&type_id| catalog.statements.of(type_id).text.is_some())
+        .collect()
 }
 
 /// The numbers of rows of a type that the text index lacks, at most `limit`, in their order.
@@ -63,11 +55,18 @@ pub(crate) fn pending(
     Ok(numbers.collect::<Result<_, _>>()?)
 }
 
-/// Whether the text index lacks anything.
-pub(crate) fn is_behind(connection: &Connection) -> Outcome<bool> {
-    static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT 1 FROM {PENDING} LIMIT 1"));
+/// Whether the text index of one type, or of any, lacks something.
+pub(crate) fn is_behind(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: Option<TypeId>,
+) -> Outcome<bool> {
+    static ANY: LazyLock<String> = LazyLock::new(|| format!("SELECT 1 FROM {PENDING} LIMIT 1"));
+    if let Some(type_id) = type_id {
+        return Ok(!pending(connection, catalog, type_id, 1)?.is_empty());
+    }
     let found = connection
-        .prepare_cached(&SQL)?
+        .prepare_cached(&ANY)?
         .query_row([], |_| Ok(()))
         .optional()?;
     Ok(found.is_some())
@@ -107,26 +106,6 @@ pub(crate) enum Merge {
         /// About how many.
         pages: i64,
     },
-}
-
-/// How many rows a type has had, about: what a merge of its whole index costs.
-pub(crate) fn rows_about(
-    connection: &Connection,
-    catalog: &Catalog,
-    type_id: TypeId,
-) -> Outcome<u64> {
-    let sql = format!(
-        "SELECT max(\"_n\") FROM {}",
-        table(&catalog.schema.types[type_id])
-    );
-    let max: Option<i64> = connection
-        .prepare_cached(&sql)?
-        .query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(max.unwrap_or(0)).unwrap_or(0))
-}
-
-fn has_index(catalog: &Catalog, type_id: TypeId) -> bool {
-    catalog.statements.of(type_id).text.is_some()
 }
 
 fn take_in_row(

@@ -69,7 +69,7 @@ impl View for WriteView<'_> {
         ))
     }
 
-    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Option<Row>> {
+    fn get_by_content(&mut self, type_id: TypeId, values: &[Value]) -> Result<Vec<Row>> {
         self.note(lookup::get_by_content(
             self.connection,
             self.catalog,

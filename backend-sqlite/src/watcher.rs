@@ -12,9 +12,9 @@ use std::time::Duration;
 use osis_core::error::{Error, Result};
 
 use crate::catalog::Catalog;
-use crate::changes::unsigned;
 use crate::connection::ReadConnection;
-use crate::error::Outcome;
+use crate::error::{Failure, Outcome};
+use crate::history;
 
 /// How long after it a foreign commit is noticed at the latest.
 const POLL: Duration = Duration::from_millis(50);
@@ -91,13 +91,13 @@ impl Eyes {
         if version == self.version {
             return Ok(());
         }
-        let (seq, hash): (i64, String) = connection
-            .prepare_cached("SELECT seq, schema_hash FROM _osis_meta")?
-            .query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        match history::check_in_force(connection, &self.catalog) {
+            Ok(seq) => self.catalog.announce(seq),
+            // Kept by the catalog; there is nobody to tell here.
+            Err(Failure::SchemaChanged) => {}
+            Err(failure) => return Err(failure),
+        }
         self.version = version;
-        self.catalog.announce(unsigned(seq));
-        // What it says is kept by the catalog; there is nobody to tell here.
-        let _ = self.catalog.check_schema(&hash);
         Ok(())
     }
 }

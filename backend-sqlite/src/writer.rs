@@ -16,24 +16,27 @@ use std::time::{Duration, Instant};
 
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
+use osis_core::schema::TypeId;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
-use crate::committer::{Committer, Hurry};
+use crate::committer::Committer;
 use crate::error::{Failure, Outcome, closed, too_late};
+use crate::text_index;
 use crate::ticket::Ticket;
 
 /// The most batches of one group; a single message may hold more.
 const GROUP_MAX: usize = 256;
-/// How long nothing must come before the text index is looked after.
-const IDLE: Duration = Duration::from_millis(2);
+/// How long nothing must come before the text index is looked after: each step syncs the disk, and
+/// a caller who writes again at once should not wait for that.
+const IDLE: Duration = Duration::from_millis(20);
 
 /// What the writer is asked to do.
 enum Message {
     /// Carry batches out.
     Apply(Job),
-    /// Take everything noted into the text index.
-    Index(oneshot::Sender<Result<()>>),
+    /// Complete the text index of one type, or of all.
+    Index(Option<TypeId>, oneshot::Sender<Result<()>>),
     /// Finish.
     Close,
 }
@@ -59,16 +62,14 @@ impl Writer {
     /// If the system gives none.
     pub(crate) fn start(committer: Committer, ticket: Ticket) -> Result<Self> {
         let (inbox, messages) = channel();
+        let own = Thread {
+            inbox: messages,
+            ticket,
+            committer,
+        };
         let thread = std::thread::Builder::new()
             .name("osis-writer".to_owned())
-            .spawn(move || {
-                Thread {
-                    inbox: messages,
-                    ticket,
-                    committer,
-                }
-                .run()
-            })
+            .spawn(move || own.run())
             .map_err(|error| Error::internal("the writer's thread cannot be started", error))?;
         Ok(Self {
             inbox,
@@ -78,6 +79,9 @@ impl Writer {
 
     /// Has batches carried out, and waits for it.
     pub(crate) async fn apply(&self, batches: Vec<Batch>) -> Vec<Result<Commit>> {
+        if batches.is_empty() {
+            return Vec::new();
+        }
         let count = batches.len();
         let all = |error: fn() -> Error| (0..count).map(|_| Err(error())).collect::<Vec<_>>();
         // Until then at least one of them may still be done.
@@ -106,10 +110,14 @@ impl Writer {
         waiting.await.unwrap_or_else(|_| all(closed))
     }
 
-    /// Has everything that is noted taken into the text index, and waits for it.
-    pub(crate) async fn index(&self, deadline: Option<Instant>) -> Result<()> {
+    /// Has the text index of one type, or of all, completed, and waits for it.
+    pub(crate) async fn index(
+        &self,
+        type_id: Option<TypeId>,
+        deadline: Option<Instant>,
+    ) -> Result<()> {
         let (answer, waiting) = oneshot::channel();
-        if self.inbox.send(Message::Index(answer)).is_err() {
+        if self.inbox.send(Message::Index(type_id, answer)).is_err() {
             return Err(closed());
         }
         let answer = match deadline {
@@ -140,7 +148,7 @@ impl Writer {
 #[derive(Default)]
 struct Taken {
     jobs: Vec<Job>,
-    searches: Vec<oneshot::Sender<Result<()>>>,
+    searches: Vec<(Option<TypeId>, oneshot::Sender<Result<()>>)>,
     close: bool,
 }
 
@@ -148,7 +156,7 @@ impl Taken {
     fn take(&mut self, message: Message) {
         match message {
             Message::Apply(job) => self.jobs.push(job),
-            Message::Index(answer) => self.searches.push(answer),
+            Message::Index(type_id, answer) => self.searches.push((type_id, answer)),
             Message::Close => self.close = true,
         }
     }
@@ -192,12 +200,14 @@ impl Thread {
     /// The next message; looks after the text index while there is none. Nothing when nobody can
     /// send one any more.
     fn next(&mut self) -> Option<Message> {
+        let mut wait = IDLE;
         while self.committer.has_upkeep() {
-            match self.inbox.recv_timeout(IDLE) {
+            match self.inbox.recv_timeout(wait) {
                 Ok(message) => return Some(message),
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) => self.upkeep(),
             }
+            wait = Duration::ZERO;
         }
         self.inbox.recv().ok()
     }
@@ -206,15 +216,10 @@ impl Thread {
         if !taken.jobs.is_empty() {
             self.carry_out(taken.jobs);
         }
-        if !taken.searches.is_empty() {
-            let outcome = self.take_all_in();
-            for answer in taken.searches {
-                let told = outcome
-                    .as_ref()
-                    .map_err(|failure| self.committer.catalog().explain(failure));
-                // A search that is gone needs no answer.
-                let _ = answer.send(told.copied());
-            }
+        for (type_id, answer) in taken.searches {
+            let told = self.complete(type_id);
+            // A search that is gone needs no answer.
+            let _ = answer.send(told.map_err(|failure| self.committer.catalog().explain(&failure)));
         }
     }
 
@@ -233,6 +238,9 @@ impl Thread {
             .into_iter()
             .filter(|job| !job.claim.swap(true, Ordering::AcqRel))
             .collect();
+        if jobs.is_empty() {
+            return;
+        }
         let batches: Vec<&Batch> = jobs.iter().flat_map(|job| &job.batches).collect();
         let mut answers = self.committer.commit(&turn, &batches).into_iter();
         drop(turn);
@@ -244,14 +252,20 @@ impl Thread {
         self.committer.make_room();
     }
 
-    /// In turns of their own, so that other processes get in between.
-    fn take_all_in(&mut self) -> Outcome<()> {
-        loop {
-            let turn = take(&self.ticket)?;
-            if !self.committer.take_in(&turn, Hurry::Awaited)? {
-                return Ok(());
+    /// Completes the text index, in turns of their own, so that other processes get in between.
+    fn complete(&mut self, type_id: Option<TypeId>) -> Outcome<()> {
+        let types = match type_id {
+            Some(type_id) => vec![type_id],
+            None => text_index::indexed_types(self.committer.catalog()),
+        };
+        for type_id in types {
+            let mut more = true;
+            while more {
+                let turn = take(&self.ticket)?;
+                more = self.committer.take_in(&turn, type_id)?;
             }
         }
+        Ok(())
     }
 
     fn upkeep(&mut self) {
@@ -259,6 +273,7 @@ impl Thread {
             let turn = take(&self.ticket)?;
             self.committer.upkeep(&turn)
         }));
+        self.committer.make_room();
         let failure = match step {
             Ok(Ok(())) => return,
             Ok(Err(failure)) => format!("{failure:?}"),

@@ -12,6 +12,7 @@ use osis_core::backend::Scope;
 use osis_core::json::Json;
 use osis_core::store::Principal;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::envelope::{self, Call, Entry, Message, ReplyId};
 use crate::error::WireError;
@@ -21,6 +22,10 @@ use crate::openrpc;
 use crate::reply::{Direct, Reply, Sink, refusal};
 use crate::requests::Requests;
 use crate::run::{Panics, Runner, Slot, caught, caught_now};
+
+/// KiB of messages that are worked on at a time, all connections together; further ones wait. What
+/// is read of a message may take many times its own size.
+const ROOM_KIB: u32 = 64 << 10;
 
 /// The time limit where none is wanted.
 const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -87,6 +92,7 @@ struct Inner {
     document: Arc<RawValue>,
     limits: Limits,
     gate: Arc<Gate>,
+    room: Arc<Semaphore>,
     panics: Panics,
 }
 
@@ -96,6 +102,7 @@ impl Service {
         let methods = Methods::of(store.schema());
         let document = openrpc::document(store.schema(), &methods);
         let (gate, panics) = (Gate::new(), Panics::default());
+        let room = Arc::new(Semaphore::new(ROOM_KIB as usize));
         Self {
             inner: Arc::new(Inner {
                 store,
@@ -103,6 +110,7 @@ impl Service {
                 document,
                 limits,
                 gate,
+                room,
                 panics,
             }),
         }
@@ -132,6 +140,10 @@ impl Service {
     ///
     /// Nothing comes back where there is nothing to answer, as for notifications.
     pub async fn handle(&self, message: &[u8], caller: &Caller) -> Option<Vec<u8>> {
+        let size = u32::try_from(message.len() >> 10).unwrap_or(ROOM_KIB) + 1;
+        let room = Arc::clone(&self.inner.room).acquire_many_owned(size.min(ROOM_KIB));
+        // The semaphore is never closed.
+        let room = room.await.ok();
         let message = match envelope::read(message, self.inner.limits.max_batch) {
             Ok(message) => message,
             Err(error) => return Some(refusal(&error)),
@@ -148,6 +160,7 @@ impl Service {
         let writes = slots.iter().any(Slot::writes);
         let (inner, caller) = (Arc::clone(&self.inner), caller.clone());
         let work = async move {
+            let _room = room;
             let schema = Arc::clone(inner.store.schema());
             let mut reply = match is_batch {
                 true => Reply::to_batch(&schema),
