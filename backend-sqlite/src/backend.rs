@@ -83,11 +83,11 @@ impl Backend for SqliteBackend {
     }
 
     async fn snapshot(&self, scope: Scope, deadline: Option<Instant>) -> Result<Box<dyn Snapshot>> {
-        Ok(Box::new(SqliteSnapshot::new(
-            Arc::clone(&self.source),
-            scope,
-            deadline,
-        )))
+        let mut snapshot = SqliteSnapshot::new(Arc::clone(&self.source), scope, deadline);
+        if scope == Scope::Search {
+            snapshot.take_complete(None).await?;
+        }
+        Ok(Box::new(snapshot))
     }
 
     fn commits(&self) -> watch::Receiver<u64> {

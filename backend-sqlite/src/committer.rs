@@ -24,6 +24,14 @@ use crate::transaction::{WriteTransaction, roll_back};
 const IDLE_ROWS: usize = 250;
 /// How many rows go into the text index at once while a search waits for them.
 const HURRIED_ROWS: usize = 2000;
+/// How many batches may wait for the text index before writers wait for it: else it would never
+/// get its turn under writes without end, and a search would find too much left to do.
+const BACKLOG_MAX: usize = 4096;
+/// After how many changed rows SQLite first looks at its statistics.
+const FIRST_LOOK: u64 = 1000;
+/// Lets SQLite gather statistics of all tables that have grown, at a bounded cost: without them it
+/// may take an index that hardly narrows anything. (<https://www.sqlite.org/pragma.html#pragma_optimize>)
+const OPTIMIZE: &str = "PRAGMA optimize=0x10002";
 /// How many pages of the text index are merged at once.
 const MERGE_PAGES: i64 = 64;
 /// The text index of a type is merged once so many rows were taken in, and
@@ -45,6 +53,10 @@ pub(crate) struct Committer {
     contended: bool,
     /// The text index may lack something.
     behind: bool,
+    /// About how many batches have noted something since the text index lacked nothing.
+    backlog: usize,
+    /// At how many changed rows SQLite looks at its statistics again.
+    next_look: u64,
     /// How many rows of each type the text index has taken in since it was last merged.
     taken_in: Vec<u64>,
     /// What is worth merging, the last first.
@@ -65,6 +77,8 @@ impl Committer {
             contended: false,
             // A process that was killed may have left something.
             behind: true,
+            backlog: 0,
+            next_look: FIRST_LOOK,
             taken_in: vec![0; catalog.schema.types.len()],
             due: Vec::new(),
             merging: None,
@@ -86,8 +100,27 @@ impl Committer {
             self.last_seq = after;
             self.catalog.announce(after);
         }
-        self.behind |= done.noted;
+        if done.noted {
+            self.behind = true;
+            self.backlog += batches.len();
+        }
         done.answers
+    }
+
+    /// Takes rows into the text index where too much waits for that. What a step takes in is more
+    /// than a group of writes can note.
+    pub(crate) fn catch_up(&mut self, _turn: &Turn<'_>) -> Outcome<()> {
+        if self.backlog > BACKLOG_MAX {
+            self.mend();
+            self.take_in_any(HURRIED_ROWS)?;
+        }
+        Ok(())
+    }
+
+    /// How many steps of [`Self::take_in`] it takes to complete the text index of a type as it is.
+    pub(crate) fn steps_left(&self, type_id: TypeId) -> Outcome<usize> {
+        let rows = text_index::rows_lacking(&self.connection, &self.catalog, type_id)?;
+        Ok(rows / HURRIED_ROWS + 1)
     }
 
     /// Makes room for other processes after a turn, where there are any.
@@ -106,15 +139,19 @@ impl Committer {
 
     /// Whether [`Self::upkeep`] has something to do.
     pub(crate) fn has_upkeep(&self) -> bool {
-        self.behind || self.merging.is_some() || !self.due.is_empty()
+        self.behind || self.merging.is_some() || !self.due.is_empty() || self.is_look_due()
     }
 
     /// Takes a short step towards a text index that lacks nothing and is quick to search.
     pub(crate) fn upkeep(&mut self, _turn: &Turn<'_>) -> Outcome<()> {
         self.mend();
         if self.behind {
-            self.behind = self.take_in_any()?;
+            self.behind = self.take_in_any(IDLE_ROWS)?;
             return if self.behind { Ok(()) } else { self.find_due() };
+        }
+        if self.is_look_due() {
+            self.next_look = self.connection.total_changes().saturating_mul(2);
+            return Ok(self.connection.execute_batch(OPTIMIZE)?);
         }
         let step = match self.merging {
             Some(type_id) => Some((type_id, Merge::GoOn { pages: MERGE_PAGES })),
@@ -139,24 +176,32 @@ impl Committer {
         self.behind = false;
         self.merging = None;
         self.due.clear();
+        self.next_look = self.connection.total_changes().saturating_mul(2);
     }
 
     /// Lets SQLite look after its statistics before the connection goes.
     pub(crate) fn finish(&mut self) {
         self.mend();
-        if let Err(error) = self.connection.execute_batch("PRAGMA optimize") {
+        if let Err(error) = self.connection.execute_batch(OPTIMIZE) {
             tracing::debug!(%error, "statistics were not updated");
         }
     }
 
     /// Takes a few rows of whatever type into its text index; tells whether there may be more.
-    fn take_in_any(&mut self) -> Outcome<bool> {
+    fn take_in_any(&mut self, limit: usize) -> Outcome<bool> {
         for type_id in text_index::indexed_types(&self.catalog) {
-            if self.take_in_some(type_id, IDLE_ROWS)? > 0 {
+            let taken = self.take_in_some(type_id, limit)?;
+            if taken > 0 {
+                self.backlog = self.backlog.saturating_sub(taken);
                 return Ok(true);
             }
         }
+        self.backlog = 0;
         Ok(false)
+    }
+
+    fn is_look_due(&self) -> bool {
+        self.connection.total_changes() >= self.next_look
     }
 
     fn take_in_some(&mut self, type_id: TypeId, limit: usize) -> Outcome<usize> {

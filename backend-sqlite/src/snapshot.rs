@@ -107,7 +107,7 @@ impl SqliteSnapshot {
             .map_err(|failure| catalog.explain(&failure))?;
         let weight = match self.scope {
             Scope::Single => weight,
-            Scope::Consistent => Weight::Scan,
+            Scope::Consistent | Scope::Search => Weight::Scan,
         };
         // Not `get_or_insert`: a reader for points goes before one for scans is waited for.
         let kept = self.reader.take().filter(|reader| reader.serves(weight));
@@ -115,7 +115,7 @@ impl SqliteSnapshot {
             Some(reader) => reader,
             None => {
                 let reader = self.source.readers.take(weight, self.deadline).await?;
-                if self.scope == Scope::Consistent {
+                if self.scope != Scope::Single {
                     begin(&reader).map_err(|failure| catalog.explain(&failure))?;
                 }
                 reader
@@ -126,7 +126,7 @@ impl SqliteSnapshot {
 
     /// Takes a reader that sees a text index which lacks nothing, if one can be had: under many
     /// writes there is always something new.
-    async fn take_complete(&mut self, type_id: Option<TypeId>) -> Result<()> {
+    pub(crate) async fn take_complete(&mut self, type_id: Option<TypeId>) -> Result<()> {
         for _ in 0..INDEX_TRIES {
             let catalog = Arc::clone(&self.source.catalog);
             let reader = self.reader(Weight::Scan).await?;
@@ -273,12 +273,7 @@ impl Snapshot for SqliteSnapshot {
         self.scan_with(read).await?.answer(since)
     }
 
-    /// Who wants to know the seq before all else is about to search (or reads everything): so the
-    /// text index is completed while that can still be seen.
     async fn seq(&mut self) -> Result<u64> {
-        if self.scope == Scope::Consistent && self.reader.is_none() {
-            self.take_complete(None).await?;
-        }
         self.point(|connection, _| changes::last_seq(connection))
             .await
     }

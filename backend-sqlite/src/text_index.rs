@@ -72,6 +72,21 @@ pub(crate) fn is_behind(
     Ok(found.is_some())
 }
 
+/// How many rows of a type the text index lacks.
+pub(crate) fn rows_lacking(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+) -> Outcome<usize> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT count(*) FROM {PENDING} WHERE type = ?"));
+    let name = &catalog.schema.types[type_id].name;
+    let rows: i64 = connection
+        .prepare_cached(&SQL)?
+        .query_row([name], |row| row.get(0))?;
+    Ok(usize::try_from(rows).unwrap_or(0))
+}
+
 /// Begins to merge all parts of a type's index into one, or goes on with it, by about `pages`;
 /// tells whether there was something to do.
 pub(crate) fn merge(

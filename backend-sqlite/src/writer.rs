@@ -7,6 +7,7 @@
 //! When nothing waits, the writer takes noted rows into the text index and keeps it in good shape,
 //! in steps so short that a write that comes meanwhile does not wait for long.
 
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -66,6 +67,9 @@ impl Writer {
             inbox: messages,
             ticket,
             committer,
+            jobs: Vec::new(),
+            completions: VecDeque::new(),
+            closing: false,
         };
         let thread = std::thread::Builder::new()
             .name("osis-writer".to_owned())
@@ -144,26 +148,13 @@ impl Writer {
     }
 }
 
-/// What the writer has taken out of its inbox at one go.
-#[derive(Default)]
-struct Taken {
-    jobs: Vec<Job>,
-    searches: Vec<(Option<TypeId>, oneshot::Sender<Result<()>>)>,
-    close: bool,
-}
-
-impl Taken {
-    fn take(&mut self, message: Message) {
-        match message {
-            Message::Apply(job) => self.jobs.push(job),
-            Message::Index(type_id, answer) => self.searches.push((type_id, answer)),
-            Message::Close => self.close = true,
-        }
-    }
-
-    fn batches(&self) -> usize {
-        self.jobs.iter().map(|job| job.batches.len()).sum()
-    }
+/// A search that waits until the text index lacks nothing of what it lacked when it came.
+struct Completion {
+    /// The types that are left to do.
+    types: Vec<TypeId>,
+    /// How many steps the last of them may take: writes that come meanwhile add to it without end.
+    steps_left: Option<usize>,
+    answer: oneshot::Sender<Result<()>>,
 }
 
 /// What the thread owns.
@@ -171,30 +162,62 @@ struct Thread {
     inbox: Receiver<Message>,
     ticket: Ticket,
     committer: Committer,
+    jobs: Vec<Job>,
+    completions: VecDeque<Completion>,
+    closing: bool,
 }
 
 impl Thread {
     fn run(mut self) {
-        while let Some(first) = self.next() {
-            let mut taken = Taken::default();
-            taken.take(first);
-            while taken.batches() < GROUP_MAX && !taken.close {
-                let Ok(message) = self.inbox.try_recv() else {
-                    break;
-                };
-                taken.take(message);
-            }
+        while self.receive() {
             // A fault of the program must not end all writing: those who wait are told by their
             // channels going, and what was open is rolled back.
-            let close = taken.close;
-            if catch_unwind(AssertUnwindSafe(|| self.serve(taken))).is_err() {
+            if catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
                 tracing::error!("a write broke off");
+                self.completions.clear();
             }
-            if close {
+            if self.closing && self.completions.is_empty() {
                 break;
             }
         }
         self.committer.finish();
+    }
+
+    /// Takes what is waiting, and waits for something if there is nothing to do. False when nobody
+    /// can send anything any more.
+    fn receive(&mut self) -> bool {
+        if self.completions.is_empty() {
+            match self.next() {
+                Some(message) => self.take(message),
+                None => return false,
+            }
+        }
+        while self.batches() < GROUP_MAX && !self.closing {
+            let Ok(message) = self.inbox.try_recv() else {
+                break;
+            };
+            self.take(message);
+        }
+        true
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Apply(job) => self.jobs.push(job),
+            Message::Index(type_id, answer) => self.completions.push_back(Completion {
+                types: match type_id {
+                    Some(type_id) => vec![type_id],
+                    None => text_index::indexed_types(self.committer.catalog()),
+                },
+                steps_left: None,
+                answer,
+            }),
+            Message::Close => self.closing = true,
+        }
+    }
+
+    fn batches(&self) -> usize {
+        self.jobs.iter().map(|job| job.batches.len()).sum()
     }
 
     /// The next message; looks after the text index while there is none. Nothing when nobody can
@@ -212,15 +235,49 @@ impl Thread {
         self.inbox.recv().ok()
     }
 
-    fn serve(&mut self, taken: Taken) {
-        if !taken.jobs.is_empty() {
-            self.carry_out(taken.jobs);
+    /// Carries out the writes that wait, then takes one step for the first search that waits: so
+    /// neither keeps the other waiting for long.
+    fn serve(&mut self) {
+        let jobs = std::mem::take(&mut self.jobs);
+        if !jobs.is_empty() {
+            self.carry_out(jobs);
         }
-        for (type_id, answer) in taken.searches {
-            let told = self.complete(type_id);
-            // A search that is gone needs no answer.
-            let _ = answer.send(told.map_err(|failure| self.committer.catalog().explain(&failure)));
+        let Some(mut completion) = self.completions.pop_front() else {
+            return;
+        };
+        match self.step(&mut completion) {
+            Ok(()) if !completion.types.is_empty() => self.completions.push_front(completion),
+            done => {
+                let told = done.map_err(|failure| self.committer.catalog().explain(&failure));
+                // A search that is gone needs no answer.
+                let _ = completion.answer.send(told);
+            }
         }
+    }
+
+    /// Takes a step towards a complete text index, in a turn of its own, so that other processes
+    /// get in between.
+    fn step(&mut self, completion: &mut Completion) -> Outcome<()> {
+        let Some(&type_id) = completion.types.last() else {
+            return Ok(());
+        };
+        if completion.answer.is_closed() {
+            completion.types.clear();
+            return Ok(());
+        }
+        let left = match completion.steps_left {
+            Some(left) => left,
+            None => self.committer.steps_left(type_id)?,
+        };
+        let turn = take(&self.ticket)?;
+        let more = self.committer.take_in(&turn, type_id)?;
+        if more && left > 1 {
+            completion.steps_left = Some(left - 1);
+        } else {
+            completion.types.pop();
+            completion.steps_left = None;
+        }
+        Ok(())
     }
 
     fn carry_out(&mut self, jobs: Vec<Job>) {
@@ -243,29 +300,16 @@ impl Thread {
         }
         let batches: Vec<&Batch> = jobs.iter().flat_map(|job| &job.batches).collect();
         let mut answers = self.committer.commit(&turn, &batches).into_iter();
-        drop(turn);
         for job in jobs {
             let own = answers.by_ref().take(job.batches.len()).collect();
             // One who went away does not undo what was done.
             let _ = job.answer.send(own);
         }
-        self.committer.make_room();
-    }
-
-    /// Completes the text index, in turns of their own, so that other processes get in between.
-    fn complete(&mut self, type_id: Option<TypeId>) -> Outcome<()> {
-        let types = match type_id {
-            Some(type_id) => vec![type_id],
-            None => text_index::indexed_types(self.committer.catalog()),
-        };
-        for type_id in types {
-            let mut more = true;
-            while more {
-                let turn = take(&self.ticket)?;
-                more = self.committer.take_in(&turn, type_id)?;
-            }
+        if let Err(failure) = self.committer.catch_up(&turn) {
+            tracing::warn!(?failure, "the text index could not be filled");
         }
-        Ok(())
+        drop(turn);
+        self.committer.make_room();
     }
 
     fn upkeep(&mut self) {

@@ -35,7 +35,7 @@ use crate::value::Value;
 ///   with each that changes something, and its order is the order of their effects.
 /// - **Current**: a snapshot holds every commit that was answered, by any process, before it was
 ///   taken.
-/// - **Isolated**: all calls on one snapshot of scope [`Scope::Consistent`] see the same commits.
+/// - **Isolated**: all calls on one snapshot of scope [`Scope::Consistent`] or [`Scope::Search`] see the same commits.
 #[async_trait]
 pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// What kind of store it is: `file`, `sqlite`, `postgres`, `memory`.
@@ -79,6 +79,9 @@ pub enum Scope {
     Single,
     /// Several calls that see the same commits.
     Consistent,
+    /// As `Consistent`, with searches behind other calls: an engine whose text index follows the
+    /// commits completes it before it takes the snapshot.
+    Search,
 }
 
 /// A view of the store: every call stops with `Unavailable` when its deadline is over.

@@ -46,16 +46,16 @@ pub fn find_position<'a>(ty: &'a Type, sort: Option<&Sort>) -> Vec<&'a FieldKind
 /// Where a walk stands.
 struct Walk {
     place: Option<Vec<Value>>,
-    begun: u64,
+    begun: Option<u64>,
     seen: Seen,
 }
 
 impl Walk {
-    fn of(after: Option<&[Value]>, seq: u64) -> Result<Self> {
+    fn of(after: Option<&[Value]>) -> Result<Self> {
         let Some(after) = after else {
             return Ok(Self {
                 place: None,
-                begun: seq,
+                begun: None,
                 seen: Seen::Marks(Vec::new()),
             });
         };
@@ -64,10 +64,8 @@ impl Walk {
             return Err(unfit());
         };
         let fits = place.len() >= 2 || matches!(place, [Value::Str(_)]);
-        let begun = u64::try_from(*begun)
-            .ok()
-            .filter(|_| fits)
-            .ok_or_else(unfit)?;
+        let begun = u64::try_from(*begun).ok().filter(|_| fits);
+        let begun = Some(begun.ok_or_else(unfit)?);
         Ok(Self {
             place: Some(place.to_vec()),
             begun,
@@ -77,7 +75,7 @@ impl Walk {
 
     fn position(self) -> Option<Vec<Value>> {
         let mut values = self.place?;
-        values.push(Value::Int(i64::try_from(self.begun).ok()?));
+        values.push(Value::Int(i64::try_from(self.begun?).ok()?));
         values.push(Value::Str(self.seen.text().into()));
         Some(values)
     }
@@ -132,12 +130,14 @@ impl Reader {
     /// # Errors
     /// Those of the engine; `Invalid` if the position is none.
     pub async fn find(&mut self, search: &Search, expand: &[Expand]) -> Result<Hits> {
-        let seq = self.seq().await?;
-        let mut walk = Walk::of(search.after.as_deref(), seq)?;
-        let changed = walk.begun != seq;
+        let mut walk = Walk::of(search.after.as_deref())?;
+        // First of all: an engine may have to complete its text index before it takes a snapshot.
         let mut found = self.unseen(search, &walk).await?;
+        let seq = self.seq().await?;
+        let begun = *walk.begun.get_or_insert(seq);
+        let changed = begun != seq;
         let lost = matches!(walk.seen, Seen::TooMany) && changed;
-        if lost && self.has_changed(search.type_id, walk.begun).await? {
+        if lost && self.has_changed(search.type_id, begun).await? {
             found.hits.clear();
         }
         let more = found.hits.len() > search.limit;

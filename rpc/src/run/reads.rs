@@ -184,10 +184,12 @@ fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> O
         ([], [group]) => group.expand.is_empty() && group.targets.len() == 1,
         _ => false,
     };
-    Some(if single {
-        Scope::Single
-    } else {
-        Scope::Consistent
+    let searches = own.iter().any(|read| matches!(read, Read::Find(_)));
+    let alone = own.len() == 1 && groups.is_empty();
+    Some(match (single, searches && !alone) {
+        (true, _) => Scope::Single,
+        (false, true) => Scope::Search,
+        (false, false) => Scope::Consistent,
     })
 }
 
