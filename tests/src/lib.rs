@@ -1,0 +1,17 @@
+//! The tests of the workspace, as far as they are shared: the conformance suite, what it runs
+//! against, and clients that send what no well-behaved client would.
+//!
+//! The suite is written from the contract, once, against [`Api`]; `tests/tests/` has a short file
+//! for each engine and transport that runs all of it. Nothing here looks inside an engine.
+
+#![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
+
+pub mod api;
+pub mod binary;
+pub mod conformance;
+pub mod dice;
+pub mod fixture;
+pub mod http;
+pub mod settings;
+
+pub use api::{Api, CallError};
