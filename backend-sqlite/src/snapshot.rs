@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::connection::Limit;
-use crate::error::{Failure, Outcome};
+use crate::error::{Failure, Outcome, too_late};
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
@@ -105,6 +105,9 @@ impl SqliteSnapshot {
         catalog
             .check_fresh()
             .map_err(|failure| catalog.explain(&failure))?;
+        if self.deadline.is_some_and(|until| until <= Instant::now()) {
+            return Err(too_late());
+        }
         let weight = match self.scope {
             Scope::Single => weight,
             Scope::Consistent | Scope::Search => Weight::Scan,
