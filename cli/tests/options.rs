@@ -4,25 +4,25 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 fn osis(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_osis"))
+    let command = Command::new(env!("CARGO_BIN_EXE_osis"))
         .current_dir(dir)
         .args(args)
         .envs(environment.iter().copied())
         .env("OSIS_LOG", "warn")
-        .output()
-        .unwrap()
+        .output();
+    command.expect("osis runs")
 }
 
 fn out(output: &Output) -> String {
-    String::from_utf8(output.stdout.clone()).unwrap()
+    String::from_utf8(output.stdout.clone()).expect("results are UTF-8")
 }
 
 fn error(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
+    String::from_utf8(output.stderr.clone()).expect("messages are UTF-8")
 }
 
 fn folder() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
+    tempfile::tempdir().expect("a folder can be made")
 }
 
 #[test]
@@ -42,7 +42,10 @@ fn the_command_line_wins_over_the_environment_that_over_the_file_that_over_the_d
     assert!(there("file.db"));
     call(&[], &[("OSIS_STORE", "sqlite:environment.db")]);
     assert!(there("environment.db"));
-    call(&["--store", "sqlite:line.db"], &[("OSIS_STORE", "sqlite:other.db")]);
+    call(
+        &["--store", "sqlite:line.db"],
+        &[("OSIS_STORE", "sqlite:other.db")],
+    );
     assert!(there("line.db") && !there("other.db"));
     std::fs::write(dir.path().join("own.toml"), "store = \"sqlite:own.db\"\n").unwrap();
     call(&["--config", "own.toml"], &[]);
@@ -58,7 +61,11 @@ fn flags_can_be_set_and_unset_everywhere() {
         assert!(output.status.success(), "{}", error(&output));
         out(&output).starts_with('{')
     };
-    assert!(osis(dir.path(), &["call", "osis_info"], &[]).status.success());
+    assert!(
+        osis(dir.path(), &["call", "osis_info"], &[])
+            .status
+            .success()
+    );
     assert!(!digest(&[], &[]));
     assert!(digest(&["--json"], &[]));
     assert!(digest(&[], &[("OSIS_JSON", "1")]));
@@ -70,15 +77,29 @@ fn flags_can_be_set_and_unset_everywhere() {
 
 #[test]
 fn the_file_may_name_an_options_command_or_leave_it_out() {
-    for text in ["max_batch = 0x1\n", "[serve]\nmax_batch = 7\n", "[seed]\nmode = \"update\"\n"] {
+    for text in [
+        "max_batch = 0x1\n",
+        "[serve]\nmax_batch = 7\n",
+        "[seed]\nmode = \"update\"\n",
+    ] {
         let dir = folder();
         std::fs::write(dir.path().join("osis.toml"), text).unwrap();
-        let output = osis(dir.path(), &["call", "osis_info", "--store", "memory:"], &[]);
+        let output = osis(
+            dir.path(),
+            &["call", "osis_info", "--store", "memory:"],
+            &[],
+        );
         assert!(output.status.success(), "{text}: {}", error(&output));
     }
     for (text, wanted) in [
-        ("max_bach = 1\n", "error: the configuration names max_bach, which is no option"),
-        ("[serve]\nstor = 1\n", "error: the configuration names serve.stor"),
+        (
+            "max_bach = 1\n",
+            "error: the configuration names max_bach, which is no option",
+        ),
+        (
+            "[serve]\nstor = 1\n",
+            "error: the configuration names serve.stor",
+        ),
         ("store = \n", "error: osis.toml:1: "),
     ] {
         let dir = folder();
@@ -100,22 +121,68 @@ fn the_exit_status_tells_done_failed_and_misused() {
         (&["frob"], 2, "unrecognized subcommand"),
         (&["digest", "--frob"], 2, "unexpected argument"),
         (&["digest", "--store", "nonsense"], 2, "is no store"),
-        (&["digest", "--store", "file:x"], 2, "this version has no file: stores yet"),
-        (&["call", "app_get", "[1"], 2, "must be a JSON object or list"),
-        (&["call", "app_get", "7"], 2, "must be a JSON object or list"),
-        (&["export", "--type", "zz"], 2, "the schema has no type \"zz\""),
-        (&["digest", "--store", "sqlite:none.db"], 1, "there is no store at none.db"),
-        (&["call", "app_get", "{\"id\": \"none\"}"], 1, "{\"code\":-32020,"),
+        (
+            &["digest", "--store", "file:x"],
+            2,
+            "this version has no file: stores yet",
+        ),
+        (
+            &["call", "app_get", "[1"],
+            2,
+            "must be a JSON object or list",
+        ),
+        (
+            &["call", "app_get", "7"],
+            2,
+            "must be a JSON object or list",
+        ),
+        (
+            &["export", "--type", "zz"],
+            2,
+            "the schema has no type \"zz\"",
+        ),
+        (
+            &["digest", "--store", "sqlite:none.db"],
+            1,
+            "there is no store at none.db",
+        ),
+        (
+            &["call", "app_get", "{\"id\": \"none\"}"],
+            1,
+            "{\"code\":-32020,",
+        ),
         (&["call", "app_frob"], 1, "{\"code\":-32601,"),
         (&["seed", "none.toml"], 1, "none.toml: cannot be read"),
-        (&["seed", "bad.toml"], 1, "bad.toml:1: app.name: expected a string"),
+        (
+            &["seed", "bad.toml"],
+            1,
+            "bad.toml:1: app.name: expected a string",
+        ),
         (&["serve", "--listen", "0.0.0.0:0"], 1, "only loopback"),
-        (&["call", "osis_info", "--url", "http://127.0.0.1:1"], 1, "http://127.0.0.1:1 failed"),
+        (
+            &["call", "osis_info", "--url", "http://127.0.0.1:1"],
+            1,
+            "http://127.0.0.1:1 failed",
+        ),
     ] {
         let output = osis(dir.path(), args, &[]);
-        assert_eq!(output.status.code(), Some(status), "{args:?}: {}", error(&output));
-        assert!(error(&output).contains(words), "{args:?}: {}", error(&output));
-        assert_eq!(out(&output).is_empty(), status != 0, "{args:?}: {}", out(&output));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{args:?}: {}",
+            error(&output)
+        );
+        assert!(
+            error(&output).contains(words),
+            "{args:?}: {}",
+            error(&output)
+        );
+        assert_eq!(
+            out(&output).is_empty(),
+            status != 0,
+            "{args:?}: {}",
+            out(&output)
+        );
     }
 }
 
@@ -125,7 +192,11 @@ fn a_seed_is_reported_once_and_then_leaves_all_as_it_is() {
     let text = "[[developer]]\nemail = \"ada@example.org\"\nname = \"Ada\"\n";
     std::fs::write(dir.path().join("seed.toml"), text).unwrap();
     let seed = |args: &[&str]| {
-        let args: Vec<&str> = ["seed", "seed.toml", "--json"].iter().chain(args).copied().collect();
+        let args: Vec<&str> = ["seed", "seed.toml", "--json"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
         out(&osis(dir.path(), &args, &[]))
     };
     let created = "{\"created\":1,\"updated\":0,\"unchanged\":0}\n";
@@ -141,8 +212,16 @@ fn a_schema_with_an_error_is_refused_before_anything_is_opened() {
     let dir = folder();
     let text = "name = \"shop\"\nversion = 1\n[types.thing.fields]\nname = { type = \"strng\" }\n";
     std::fs::write(dir.path().join("shop.toml"), text).unwrap();
-    let output = osis(dir.path(), &["call", "osis_info", "--schema", "shop.toml"], &[]);
+    let output = osis(
+        dir.path(),
+        &["call", "osis_info", "--schema", "shop.toml"],
+        &[],
+    );
     assert_eq!(output.status.code(), Some(1));
-    assert!(error(&output).contains("shop.toml:4:17: "), "{}", error(&output));
+    assert!(
+        error(&output).contains("shop.toml:4:17: "),
+        "{}",
+        error(&output)
+    );
     assert!(!dir.path().join("osis-data").exists());
 }

@@ -1,5 +1,7 @@
 //! Seed files, export, import and digest, on the memory engine.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 
 use osis_core::batch::{Batch, Op, Outcome, SeedMode, SeedReport};

@@ -74,14 +74,15 @@ fn of_type(ty: &Type, verb: Verb) -> Value {
     titled(ty, suffix(verb), described)
 }
 
-/// What the result of a method is called, behind the name of its type.
+/// What the result of a method is called, behind the name of its type: never like the method
+/// itself, after which generators name a type too.
 fn suffix(verb: Verb) -> &'static str {
     match verb {
         Verb::New | Verb::Get | Verb::Set => "",
         Verb::Delete => "Deleted",
         Verb::List => "Page",
         Verb::Find => "Hits",
-        Verb::Count => "Count",
+        Verb::Count => "Total",
         Verb::Aggregate => "Figures",
         Verb::Ingest => "Ingested",
     }
