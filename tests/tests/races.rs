@@ -412,6 +412,23 @@ fn readers_see_whole_transactions_of_other_processes() {
 }
 
 #[test]
+fn a_wait_ends_with_a_change_of_another_process() {
+    let fresh = Fresh::new();
+    let (reader, writer) = (fresh.serve(), fresh.serve());
+    std::thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| reader.call("osis_changes", &json!({ "since": 0, "wait_ms": 25_000 })));
+        let data = json!({ "id": "memo-1", "body": "a" });
+        writer.call("memo_new", &json!({ "data": data }));
+        let feed = waiting.join().unwrap();
+        assert_eq!(
+            feed["changes"][0]["id"], "memo-1",
+            "it waited to the end: {feed}"
+        );
+    });
+}
+
+#[test]
 fn a_seed_by_hand_and_a_server_agree() {
     let fresh = Fresh::new();
     let server = fresh.serve();

@@ -1,11 +1,11 @@
 //! Objects, and changes of them, as callers give them.
 
 use super::key::{Target, id, key};
-use super::value::value;
+use super::value::{unbounded, value};
 use crate::error::Faults;
 use crate::json::Json;
 use crate::object::Id;
-use crate::schema::{Field, FieldKind, KeyId, LogOptions, Type, TypeId};
+use crate::schema::{Field, FieldKind, KeyId, LogOptions, Merge, Type, TypeId};
 use crate::time::Time;
 use crate::value::Value;
 
@@ -159,7 +159,11 @@ fn set_value(
         faults.add(path, "is required and cannot be null");
         return None;
     }
-    value(field, json, path, faults)
+    // What is added is no value of the field: the sum is held against its bounds.
+    match (purpose, field.merge) {
+        (Purpose::Merge, Some(Merge::Add | Merge::Union)) => unbounded(field, json, path, faults),
+        _ => value(field, json, path, faults),
+    }
 }
 
 fn check_log_id(ty: &Type, draft: &Draft, path: &str, faults: &mut Faults) {

@@ -11,12 +11,22 @@ use crate::schema::{Field, FieldKind, Format, Item};
 use crate::time::Time;
 use crate::value::Value;
 
+/// Checks that a value has the form of its field, whatever its size; null is [`Value::Null`].
+pub(super) fn unbounded(
+    field: &Field,
+    json: &Json,
+    path: &str,
+    faults: &mut Faults,
+) -> Option<Value> {
+    match json {
+        Json::Null => Some(Value::Null),
+        _ => typed(field, json, path, faults),
+    }
+}
+
 /// Checks one value against its field; null is [`Value::Null`].
 pub fn value(field: &Field, json: &Json, path: &str, faults: &mut Faults) -> Option<Value> {
-    let checked = match json {
-        Json::Null => return Some(Value::Null),
-        _ => typed(field, json, path, faults)?,
-    };
+    let checked = unbounded(field, json, path, faults)?;
     match bounds_fault(field, &checked) {
         None => Some(checked),
         Some(message) => {

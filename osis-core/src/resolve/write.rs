@@ -4,7 +4,7 @@ use super::change;
 use super::overlay::{Overlay, id_conflict};
 use crate::batch::{Outcome, SetMode};
 use crate::error::{Error, ErrorKind, Faults, Result};
-use crate::input::{Draft, Target};
+use crate::input::{Draft, Target, bounds_fault};
 use crate::object::{Id, Row};
 use crate::schema::{Type, TypeId};
 use crate::store::not_found;
@@ -157,8 +157,9 @@ fn absent(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<Out
         ));
     }
     let mut draft = set.draft.clone();
+    let mut faults = Faults::default();
     if set.mode == SetMode::Merge {
-        forget_nulls(ty, &mut draft);
+        start(ty, &mut draft, &mut faults);
     }
     let id = match set.target {
         Target::Id(id) => Some(id.clone()),
@@ -169,18 +170,29 @@ fn absent(state: &mut Overlay<'_>, type_id: TypeId, set: &Set<'_>) -> Result<Out
             None
         }
     };
-    let mut faults = Faults::default();
     let values = change::made(ty, &draft, DATA, &mut faults);
     check_time(state, type_id, id.as_ref(), &values, &mut faults);
     faults.finish()?;
     create(state, type_id, id, values)
 }
 
-/// In a merge null leaves a field with a rule alone, which a new object has at its default.
-fn forget_nulls(ty: &Type, draft: &mut Draft) {
-    for (field, given) in ty.fields.iter().zip(&mut draft.values) {
-        if field.merge.is_some() && *given == Some(Value::Null) {
-            *given = None;
+/// What a merge gives to a new object: null leaves a field with a rule at its default, and what is
+/// added to nothing must be within the field's bounds.
+fn start(ty: &Type, draft: &mut Draft, faults: &mut Faults) {
+    let ruled = ty
+        .fields
+        .iter()
+        .zip(&mut draft.values)
+        .filter(|(field, _)| field.merge.is_some());
+    for (field, given) in ruled {
+        match given {
+            Some(Value::Null) => *given = None,
+            Some(value) => {
+                if let Some(fault) = bounds_fault(field, value) {
+                    faults.add(format!("{DATA}.{}", field.name), fault);
+                }
+            }
+            None => {}
         }
     }
 }

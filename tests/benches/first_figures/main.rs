@@ -20,7 +20,7 @@ use load::Figure;
 use serde_json::{Value, json};
 
 const CLIENTS: [usize; 3] = [1, 16, 64];
-const LENGTH: Duration = Duration::from_secs(4);
+const LENGTH: Duration = Duration::from_secs(3);
 const WORDS: [&str; 12] = [
     "editor",
     "network",

@@ -24,6 +24,8 @@ pub(crate) fn copy(from: &Path, to: &Path) {
     let copy = connect(to);
     copy.pragma_update(None, "journal_mode", "WAL")
         .expect("WAL can be set");
+    // The store has its statistics too.
+    copy.execute_batch("ANALYZE").expect("it can be analysed");
 }
 
 fn connect(path: &Path) -> Connection {

@@ -11,6 +11,7 @@ cases![each_merge:
     a_field_without_a_rule_is_patched,
     what_is_not_named_stays,
     a_merge_keeps_the_bounds_of_its_fields,
+    what_is_added_may_lie_outside_the_bounds_that_the_sum_keeps,
     a_merge_of_what_is_not_there_makes_it,
     only_a_merge_applies_the_rules,
     counters_in_one_transaction_add_up,
@@ -151,6 +152,7 @@ async fn a_merge_keeps_the_bounds_of_its_fields(api: &dyn Api) {
         ("hits", json!(i64::MIN), json!(-1)),
         ("weight", json!(f64::MAX), json!(f64::MAX)),
         ("level", json!(8), json!(3)),
+        ("level", json!(1), json!(-2)),
         ("names", json!(["a", "b", "c"]), json!(["d", "e"])),
     ];
     for (number, (field, held, given)) in rows.into_iter().enumerate() {
@@ -162,6 +164,16 @@ async fn a_merge_keeps_the_bounds_of_its_fields(api: &dyn Api) {
             .await;
         assert_eq!(api.get("tally", id(&made)).await, made);
     }
+}
+
+async fn what_is_added_may_lie_outside_the_bounds_that_the_sum_keeps(api: &dyn Api) {
+    let made = api.new("tally", json!({ "name": "a", "level": 5 })).await;
+    let params = json!({ "id": made["id"], "mode": "merge", "data": { "level": -2 } });
+    assert_eq!(api.ok("tally_set", params).await["level"], 3);
+    let fresh = json!({
+        "key": { "name": "b" }, "mode": "merge", "upsert": true, "data": { "level": -2 },
+    });
+    api.fault("tally_set", fresh, "data.level").await;
 }
 
 async fn a_merge_of_what_is_not_there_makes_it(api: &dyn Api) {
