@@ -1,8 +1,8 @@
 //! The contract, sentence by sentence, as calls and answers; a file for each part of it.
 //!
-//! Each case is a plain function on a fresh store. An area lists its cases with [`cases!`], which
+//! Each case is a plain function on a fresh store. An area lists its cases with `cases!`, which
 //! is also what makes them run: a case that is not listed is dead code, and that does not compile.
-//! [`conformance!`](crate::conformance) makes a test of every case of every area.
+//! `conformance!` makes a test of every case of every area.
 
 #![deny(dead_code, reason = "a case that nobody lists would never run")]
 
