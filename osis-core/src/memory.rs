@@ -239,8 +239,7 @@ impl Table {
             .collect()
     }
 
-    /// The first objects behind a position that a filter means; the position of the id alone is
-    /// found by the tree, any other by looking at all objects.
+    /// The objects behind a position that a filter means, in an order; found by looking at all.
     fn page(&self, ty: &Type, filter: &Filter, sort: &Sort, after: Option<&[Value]>) -> Vec<&Row> {
         let beyond = after.map(|after| Filter::after(sort.columns(), after, ty));
         let wanted =

@@ -79,8 +79,7 @@ impl Filter {
     /// The objects that come after one with these values, in a sort whose columns are given with
     /// them: what a page goes on with.
     ///
-    /// `never_null` tells which columns of the sort are never null; for those a bare range is
-    /// added that an index can serve.
+    /// Where the first column is never null, a bare range is added that an index can serve.
     pub fn after(sort: &[(Column, Direction)], values: &[Value], ty: &Type) -> Self {
         let pairs: Vec<_> = sort.iter().zip(values).collect();
         let mut branches = Vec::new();
