@@ -10,6 +10,7 @@ use osis_core::backend::{Backend, Scope, Snapshot};
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::schema::Schema;
+use osis_host::worker::Worker;
 use tokio::sync::watch;
 
 use crate::catalog::Catalog;
@@ -18,7 +19,7 @@ use crate::config::SqliteConfig;
 use crate::readers::Readers;
 use crate::setup;
 use crate::snapshot::{Source, SqliteSnapshot};
-use crate::watcher::Watcher;
+use crate::watcher;
 use crate::writer::Writer;
 
 /// A store in a SQLite file.
@@ -26,7 +27,7 @@ use crate::writer::Writer;
 /// Several of them, in one process or in several on one host, may have the same file open.
 pub struct SqliteBackend {
     source: Arc<Source>,
-    watcher: Watcher,
+    watcher: Worker,
 }
 
 impl SqliteBackend {
@@ -45,7 +46,7 @@ impl SqliteBackend {
         let (catalog, ticket) = setup::open(config, wanted)?;
         let catalog = Arc::new(catalog);
         let committer = Committer::open(&catalog).map_err(|failure| catalog.explain(&failure))?;
-        let watcher = Watcher::start(&catalog)?;
+        let watcher = watcher::start(&catalog)?;
         let readers = Readers::new(Arc::clone(&catalog));
         let writer = Writer::start(committer, ticket)?;
         Ok(Self {

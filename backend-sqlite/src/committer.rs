@@ -8,6 +8,7 @@ use std::time::Duration;
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::Result;
 use osis_core::schema::TypeId;
+use osis_host::turn::Turn;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
@@ -17,7 +18,6 @@ use crate::group;
 use crate::history;
 use crate::query;
 use crate::text_index::{self, Merge};
-use crate::ticket::Turn;
 use crate::transaction::{WriteTransaction, roll_back};
 
 /// How many rows go into the text index at once while nobody waits.
@@ -96,7 +96,7 @@ impl Committer {
         self.mend();
         let done = group::carry_out(&self.connection, &self.catalog, batches);
         if let Some((before, after)) = done.seqs {
-            self.contended = turn.waited || before != self.last_seq;
+            self.contended = turn.waited() || before != self.last_seq;
             self.last_seq = after;
             self.catalog.announce(after);
         }

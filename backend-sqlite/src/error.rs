@@ -58,7 +58,7 @@ impl Failure {
                 None,
                 format!("another process has changed the schema of {file}; restart this one"),
             ),
-            Self::TooLate => too_late(),
+            Self::TooLate => Error::too_late(),
             Self::Fault(what) => {
                 Error::internal(format!("the engine of {file} failed"), what.clone())
             }
@@ -89,7 +89,7 @@ fn explain(error: &rusqlite::Error, file: &str) -> Error {
             Some(RETRY_MS),
             format!("{file} is locked by another program for too long"),
         ),
-        ErrorCode::OperationInterrupted => too_late(),
+        ErrorCode::OperationInterrupted => Error::too_late(),
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
             unavailable(None, format!("{file} cannot be written: it is read-only"))
         }
@@ -106,16 +106,6 @@ fn explain(error: &rusqlite::Error, file: &str) -> Error {
 /// An answer that asks to try again later.
 pub(crate) fn unavailable(retry_after_ms: Option<u64>, message: String) -> Error {
     Error::new(ErrorKind::Unavailable { retry_after_ms }, message)
-}
-
-/// The answer when the time limit of a call is over.
-pub(crate) fn too_late() -> Error {
-    unavailable(None, "the time limit is over".to_owned())
-}
-
-/// The answer when the engine is closed or closing.
-pub(crate) fn closed() -> Error {
-    unavailable(None, "the store is closed".to_owned())
 }
 
 fn corrupt(file: &str, message: String) -> Error {

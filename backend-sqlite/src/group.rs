@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use std::time::Instant;
 
 use osis_core::batch::{Batch, Commit};
-use osis_core::error::Result;
+use osis_core::error::{Error, Result};
 use osis_core::resolve::{Effects, resolve};
 use osis_core::time::Time;
 use rusqlite::Connection;
@@ -17,7 +17,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::changes::signed;
 use crate::effects;
-use crate::error::{Failure, Outcome, too_late};
+use crate::error::{Failure, Outcome};
 use crate::history;
 use crate::names::META;
 use crate::transaction::WriteTransaction;
@@ -133,7 +133,7 @@ fn settle(connection: &Connection, catalog: &Catalog, batch: &Batch) -> Outcome<
         .deadline
         .is_some_and(|deadline| Instant::now() >= deadline)
     {
-        return Ok(Err(too_late()));
+        return Ok(Err(Error::too_late()));
     }
     let mut view = WriteView::new(connection, catalog);
     let resolved = catch_unwind(AssertUnwindSafe(|| {

@@ -9,8 +9,8 @@
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before the `COMMIT` that made it durable has returned.
-//! - Every write transaction begins with `BEGIN IMMEDIATE`, under the lock of `ticket`; there are
-//!   no savepoints.
+//! - Every write transaction begins with `BEGIN IMMEDIATE`, under the lock beside the database
+//!   (`setup::lock_path`); there are no savepoints.
 //! - What a caller gave never becomes part of the text of a statement.
 //! - The database file is opened by SQLite alone: closing any other descriptor of it would drop
 //!   SQLite's locks. (<https://www.sqlite.org/howtocorrupt.html>, section 2.2)
@@ -47,7 +47,6 @@ mod snapshot;
 mod sql;
 mod statements;
 mod text_index;
-mod ticket;
 mod transaction;
 mod view;
 mod watcher;

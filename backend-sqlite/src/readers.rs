@@ -6,14 +6,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use osis_core::error::Result;
+use osis_core::error::{Error, Result};
 use rusqlite::Connection;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout_at;
 
 use crate::catalog::Catalog;
 use crate::connection::{Limit, ReadConnection};
-use crate::error::{closed, too_late};
 use crate::transaction::roll_back;
 
 /// Connections beyond those for scans and searches.
@@ -115,10 +114,10 @@ async fn permit(
     let permit = match deadline {
         Some(deadline) => timeout_at(deadline.into(), waiting)
             .await
-            .map_err(|_| too_late())?,
+            .map_err(|_| Error::too_late())?,
         None => waiting.await,
     };
-    permit.map_err(|_| closed())
+    permit.map_err(|_| Error::closed())
 }
 
 /// A connection that is taken from the pool and goes back there; whatever transaction is open on

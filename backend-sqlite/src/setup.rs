@@ -12,6 +12,7 @@ use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::object::Id;
 use osis_core::schema::{Schema, Source, diff, load};
 use osis_core::time::Time;
+use osis_host::turn::Ticket;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
@@ -24,7 +25,6 @@ use crate::history::{self, Steps, Stored};
 use crate::migrate;
 use crate::names::META;
 use crate::place;
-use crate::ticket::Ticket;
 use crate::transaction::WriteTransaction;
 
 /// Says in the file's header whose it is: `OSIS`.
@@ -34,6 +34,16 @@ pub(crate) const FORMAT: i32 = 1;
 /// How long the change to a write-ahead log is tried: SQLite does not wait for it by itself.
 const LOG_MODE_WAIT: Duration = Duration::from_secs(5);
 
+/// The file beside a database whose lock says which process writes next.
+///
+/// SQLite alone lets waiting writers sleep and try again, so under load some never get a turn. The
+/// lock decides nothing about safety, which is SQLite's affair: it makes waiting fair.
+pub(crate) fn lock_path(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push("-osis-lock");
+    name.into()
+}
+
 /// Opens a store: its facts, and the writers' lock.
 ///
 /// # Errors
@@ -42,7 +52,7 @@ const LOG_MODE_WAIT: Duration = Duration::from_secs(5);
 pub(crate) fn open(config: SqliteConfig, wanted: Option<Schema>) -> Result<(Catalog, Ticket)> {
     let path = prepare_place(&config)?;
     let file = path.display().to_string();
-    let ticket = Ticket::open(&path).map_err(|error| unusable(&file, &error))?;
+    let ticket = Ticket::open(&lock_path(&path)).map_err(|error| unusable(&file, &error))?;
     let setup = Setup {
         config: &config,
         path: &path,

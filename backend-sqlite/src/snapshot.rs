@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use osis_core::backend::{Feed, Found, Related, Scan, Scope, Search, Snapshot};
-use osis_core::error::Result;
+use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
@@ -16,7 +16,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::connection::Limit;
-use crate::error::{Failure, Outcome, too_late};
+use crate::error::{Failure, Outcome};
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
@@ -106,7 +106,7 @@ impl SqliteSnapshot {
             .check_fresh()
             .map_err(|failure| catalog.explain(&failure))?;
         if self.deadline.is_some_and(|until| until <= Instant::now()) {
-            return Err(too_late());
+            return Err(Error::too_late());
         }
         let weight = match self.scope {
             Scope::Single => weight,

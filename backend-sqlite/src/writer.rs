@@ -1,30 +1,27 @@
 //! The writer: one thread a process, which takes what is waiting and commits it together.
 //!
-//! Callers send a message and wait for the answer. One who goes away takes nothing back: what was
-//! sent is done. One whose time is over before its turn came is told so at once, and then nothing
-//! is done, for a batch is claimed either by the writer or by the caller who gives up.
+//! How callers wait for it, and give up, is [`osis_core::queue`]'s affair.
 //!
 //! When nothing waits, the writer takes noted rows into the text index and keeps it in good shape,
 //! in steps so short that a write that comes meanwhile does not wait for long.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
+use osis_core::queue::{self, Job};
 use osis_core::schema::TypeId;
+use osis_host::turn::{Ticket, Turn};
+use osis_host::worker::Worker;
 use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::committer::Committer;
-use crate::error::{Failure, Outcome, closed, too_late};
+use crate::error::{Failure, Outcome};
 use crate::text_index;
-use crate::ticket::Ticket;
 
 /// The most batches of one group; a single message may hold more.
 const GROUP_MAX: usize = 256;
@@ -42,18 +39,11 @@ enum Message {
     Close,
 }
 
-/// Batches of one call, with who waits for them.
-struct Job {
-    batches: Vec<Batch>,
-    claim: Arc<AtomicBool>,
-    answer: oneshot::Sender<Vec<Result<Commit>>>,
-}
-
 /// The writer's thread, as the rest of the engine sees it.
 #[derive(Debug)]
 pub(crate) struct Writer {
     inbox: Sender<Message>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    worker: Worker,
 }
 
 impl Writer {
@@ -71,47 +61,19 @@ impl Writer {
             completions: VecDeque::new(),
             closing: false,
         };
-        let thread = std::thread::Builder::new()
-            .name("osis-writer".to_owned())
-            .spawn(move || own.run())
+        let closing = inbox.clone();
+        let stop = move || {
+            // If it is gone already, there is nothing to finish.
+            let _ = closing.send(Message::Close);
+        };
+        let worker = Worker::start("osis-writer", stop, move || own.run())
             .map_err(|error| Error::internal("the writer's thread cannot be started", error))?;
-        Ok(Self {
-            inbox,
-            thread: Mutex::new(Some(thread)),
-        })
+        Ok(Self { inbox, worker })
     }
 
     /// Has batches carried out, and waits for it.
     pub(crate) async fn apply(&self, batches: Vec<Batch>) -> Vec<Result<Commit>> {
-        if batches.is_empty() {
-            return Vec::new();
-        }
-        let count = batches.len();
-        let all = |error: fn() -> Error| (0..count).map(|_| Err(error())).collect::<Vec<_>>();
-        // Until then at least one of them may still be done.
-        let deadlines = batches.iter().map(|batch| batch.deadline);
-        let until = deadlines
-            .collect::<Option<Vec<Instant>>>()
-            .and_then(|all| all.into_iter().max());
-        let claim = Arc::new(AtomicBool::new(false));
-        let (answer, mut waiting) = oneshot::channel();
-        let job = Job {
-            batches,
-            claim: Arc::clone(&claim),
-            answer,
-        };
-        if self.inbox.send(Message::Apply(job)).is_err() {
-            return all(closed);
-        }
-        if let Some(until) = until {
-            match timeout_at(until.into(), &mut waiting).await {
-                Ok(answers) => return answers.unwrap_or_else(|_| all(closed)),
-                Err(_) if !claim.swap(true, Ordering::AcqRel) => return all(too_late),
-                // The writer has begun: the answer will come.
-                Err(_) => {}
-            }
-        }
-        waiting.await.unwrap_or_else(|_| all(closed))
+        queue::submit(batches, |job| self.inbox.send(Message::Apply(job)).is_ok()).await
     }
 
     /// Has the text index of one type, or of all, completed, and waits for it.
@@ -122,29 +84,20 @@ impl Writer {
     ) -> Result<()> {
         let (answer, waiting) = oneshot::channel();
         if self.inbox.send(Message::Index(type_id, answer)).is_err() {
-            return Err(closed());
+            return Err(Error::closed());
         }
         let answer = match deadline {
             Some(until) => timeout_at(until.into(), waiting)
                 .await
-                .map_err(|_| too_late())?,
+                .map_err(|_| Error::too_late())?,
             None => waiting.await,
         };
-        answer.unwrap_or_else(|_| Err(closed()))
+        answer.unwrap_or_else(|_| Err(Error::closed()))
     }
 
     /// Lets the thread finish what it was sent, and waits for it. Blocks.
     pub(crate) fn close(&self) {
-        // If it is gone already, there is nothing to finish.
-        let _ = self.inbox.send(Message::Close);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if thread.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the writer's thread broke off");
-        }
+        self.worker.close();
     }
 }
 
@@ -217,7 +170,7 @@ impl Thread {
     }
 
     fn batches(&self) -> usize {
-        self.jobs.iter().map(|job| job.batches.len()).sum()
+        self.jobs.iter().map(|job| job.batches().len()).sum()
     }
 
     /// The next message; looks after the text index while there is none. Nothing when nobody can
@@ -286,24 +239,21 @@ impl Thread {
             Err(failure) => {
                 for job in jobs {
                     let error = |_: &Batch| Err(self.committer.catalog().explain(&failure));
-                    let _ = job.answer.send(job.batches.iter().map(error).collect());
+                    let answers = job.batches().iter().map(error).collect();
+                    job.answer(answers);
                 }
                 return;
             }
         };
-        let jobs: Vec<Job> = jobs
-            .into_iter()
-            .filter(|job| !job.claim.swap(true, Ordering::AcqRel))
-            .collect();
+        let jobs: Vec<Job> = jobs.into_iter().filter(Job::begin).collect();
         if jobs.is_empty() {
             return;
         }
-        let batches: Vec<&Batch> = jobs.iter().flat_map(|job| &job.batches).collect();
+        let batches: Vec<&Batch> = jobs.iter().flat_map(Job::batches).collect();
         let mut answers = self.committer.commit(&turn, &batches).into_iter();
         for job in jobs {
-            let own = answers.by_ref().take(job.batches.len()).collect();
-            // One who went away does not undo what was done.
-            let _ = job.answer.send(own);
+            let own = answers.by_ref().take(job.batches().len()).collect();
+            job.answer(own);
         }
         if let Err(failure) = self.committer.catch_up(&turn) {
             tracing::warn!(?failure, "the text index could not be filled");
@@ -329,7 +279,7 @@ impl Thread {
     }
 }
 
-fn take(ticket: &Ticket) -> Outcome<crate::ticket::Turn<'_>> {
+fn take(ticket: &Ticket) -> Outcome<Turn<'_>> {
     ticket
         .take()
         .map_err(|error| Failure::Fault(format!("the writers' lock failed: {error}")))

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// Where the objects live: sqlite:FILE, or memory: for trying
+    /// Where the objects live: sqlite:FILE, file:DIR, or memory: for trying
     #[arg(
         long,
         global = true,
@@ -26,6 +26,10 @@ pub(crate) struct Common {
         default_value = "sqlite:osis-data/osis.db"
     )]
     pub(crate) store: String,
+    /// Where a file store keeps this host's caches [default: in the store; on a shared volume in
+    /// the user's cache directory]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) cache: Option<PathBuf>,
     /// Configuration file; its keys are the options' names, its tables the commands'
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use osis_backend_sqlite::{SchemaPolicy, SqliteBackend, SqliteConfig};
+#[cfg(feature = "file")]
+use osis_backend_file::{FileBackend, FileConfig};
+use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::memory::MemoryBackend;
 use osis_core::schema::{Schema, Source, load};
 use osis_core::{Backend, Store};
@@ -32,15 +34,20 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         Some(("sqlite", file)) if !file.is_empty() => {
             Arc::new(sqlite(Path::new(file), schema, purpose)?)
         }
+        #[cfg(feature = "file")]
+        Some(("file", directory)) if !directory.is_empty() => {
+            Arc::new(file(Path::new(directory), common, schema, purpose)?)
+        }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
-        Some((scheme @ ("file" | "postgres" | "postgresql"), _)) => {
+        Some((scheme @ ("postgres" | "postgresql"), _)) => {
             return Err(Failure::misused(format!(
-                "this version has no {scheme}: stores yet; use sqlite:FILE or memory:"
+                "this version has no {scheme}: stores yet; use sqlite:FILE, file:DIR or memory:"
             )));
         }
         _ => {
             return Err(Failure::misused(format!(
-                "{:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, or memory:",
+                "{:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, file:DIR \
+                 or memory:",
                 common.store
             )));
         }
@@ -49,21 +56,48 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
 }
 
 fn sqlite(file: &Path, schema: Schema, purpose: Purpose) -> Result<SqliteBackend, Failure> {
-    if purpose == Purpose::Read && !file.exists() {
-        return Err(Failure::new(format!(
-            "error: there is no store at {}; name one with --store, or make it with osis serve or osis seed",
-            file.display()
-        )));
-    }
-    let schema_policy = match purpose {
-        Purpose::Serve => SchemaPolicy::ApplyLossless,
-        Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
-    };
+    use osis_backend_sqlite::SchemaPolicy;
+    may_make(purpose, file, file)?;
     let config = SqliteConfig {
-        schema: schema_policy,
+        schema: match purpose {
+            Purpose::Serve => SchemaPolicy::ApplyLossless,
+            Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
+        },
         ..SqliteConfig::new(file)
     };
     Ok(SqliteBackend::open(config, Some(schema))?)
+}
+
+#[cfg(feature = "file")]
+fn file(
+    directory: &Path,
+    common: &Common,
+    schema: Schema,
+    purpose: Purpose,
+) -> Result<FileBackend, Failure> {
+    use osis_backend_file::SchemaPolicy;
+    // A directory may be there, with anything in it, and be no store.
+    may_make(purpose, directory, &directory.join("store.toml"))?;
+    let config = FileConfig {
+        cache: common.cache.clone(),
+        schema: match purpose {
+            Purpose::Serve => SchemaPolicy::ApplyLossless,
+            Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
+        },
+        ..FileConfig::new(directory)
+    };
+    Ok(FileBackend::open(config, Some(schema))?)
+}
+
+/// Refuses to make a store for who only wants to read one; `sign` is there where a store is.
+fn may_make(purpose: Purpose, place: &Path, sign: &Path) -> Result<(), Failure> {
+    if purpose == Purpose::Read && !sign.exists() {
+        return Err(Failure::new(format!(
+            "error: there is no store at {}; name one with --store, or make it with osis serve or osis seed",
+            place.display()
+        )));
+    }
+    Ok(())
 }
 
 /// The schema that the options name: the built-in one and files beside it.

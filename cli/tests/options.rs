@@ -122,10 +122,11 @@ fn the_exit_status_tells_done_failed_and_misused() {
         (&["digest", "--frob"], 2, "unexpected argument"),
         (&["digest", "--store", "nonsense"], 2, "is no store"),
         (
-            &["digest", "--store", "file:x"],
+            &["digest", "--store", "postgres://x"],
             2,
-            "this version has no file: stores yet",
+            "this version has no postgres: stores yet",
         ),
+        (&["digest", "--store", "file:"], 2, "is no store"),
         (
             &["call", "app_get", "[1"],
             2,
@@ -224,4 +225,48 @@ fn a_schema_with_an_error_is_refused_before_anything_is_opened() {
         error(&output)
     );
     assert!(!dir.path().join("osis-data").exists());
+}
+
+#[cfg(feature = "file")]
+#[test]
+fn a_file_store_is_made_by_who_writes_and_not_by_who_reads() {
+    let dir = folder();
+    // A folder with something in it is no store yet.
+    std::fs::create_dir(dir.path().join("x")).unwrap();
+    std::fs::write(dir.path().join("x/README.md"), "mine").unwrap();
+    let missing = osis(dir.path(), &["digest", "--store", "file:x"], &[]);
+    assert_eq!(missing.status.code(), Some(1), "{}", error(&missing));
+    assert!(
+        error(&missing).contains("there is no store at x"),
+        "{}",
+        error(&missing)
+    );
+    assert!(!dir.path().join("x/store.toml").exists());
+    let call = ["call", "osis_info", "--store", "file:x"];
+    let made = osis(dir.path(), &call, &[]);
+    assert!(made.status.success(), "{}", error(&made));
+    assert!(out(&made).contains("\"store\":\"file\""), "{}", out(&made));
+    assert!(dir.path().join("x/store.toml").exists());
+    let digest = osis(dir.path(), &["digest", "--store", "file:x"], &[]);
+    assert!(digest.status.success(), "{}", error(&digest));
+    assert!(dir.path().join("x/README.md").exists());
+}
+
+#[cfg(feature = "file")]
+#[test]
+fn caches_of_a_file_store_lie_where_one_says() {
+    for (args, environment) in [
+        (&["--cache", "own"][..], &[][..]),
+        (&[], &[("OSIS_CACHE", "own")]),
+    ] {
+        let dir = folder();
+        let call: Vec<&str> = ["call", "osis_info", "--store", "file:x"]
+            .iter()
+            .chain(args)
+            .copied()
+            .collect();
+        let made = osis(dir.path(), &call, environment);
+        assert!(made.status.success(), "{}", error(&made));
+        assert!(dir.path().join("own").is_dir(), "{args:?} {environment:?}");
+    }
 }

@@ -65,11 +65,27 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
     /// another. A wake-up only: whoever needs certainty reads a snapshot.
     fn commits(&self) -> watch::Receiver<u64>;
 
+    /// What the operator should mend: files that people edit and the engine cannot read.
+    fn problems(&self) -> Vec<Problem> {
+        Vec::new()
+    }
+
     /// Finishes what is under way and lets go of files, threads and connections.
     ///
     /// # Errors
     /// If the engine could not close cleanly; nothing acknowledged is lost by that.
     async fn close(&self) -> Result<()>;
+}
+
+/// Something that the operator should mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The file, below the store's directory.
+    pub path: String,
+    /// The line in it, from 1, if it is about one.
+    pub line: Option<usize>,
+    /// What is wrong, and what was expected or became of it.
+    pub message: String,
 }
 
 /// How much of a snapshot's promise a caller needs.
@@ -190,6 +206,39 @@ pub struct Feed {
     pub next: u64,
     /// The lowest seq from which one may read on.
     pub oldest: u64,
+}
+
+impl Feed {
+    /// The first page of the records after a position, in their order: at most `limit` of these
+    /// types (of all, where none is named) and the rest of the last commit among them. `last` is
+    /// the seq of the last commit.
+    pub fn first(
+        records: impl IntoIterator<Item = Change>,
+        types: &[TypeId],
+        limit: usize,
+        last: u64,
+        oldest: u64,
+    ) -> Self {
+        let mut changes: Vec<Change> = Vec::new();
+        let mut next = last;
+        for record in records {
+            if let Some(before) = changes.last()
+                && changes.len() >= limit
+                && before.seq != record.seq
+            {
+                next = before.seq;
+                break;
+            }
+            if types.is_empty() || types.contains(&record.type_id) {
+                changes.push(record);
+            }
+        }
+        Self {
+            changes,
+            next,
+            oldest,
+        }
+    }
 }
 
 /// A record of the change feed.

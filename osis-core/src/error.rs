@@ -146,6 +146,22 @@ impl Error {
         error
     }
 
+    /// Makes the error for a call whose time limit is over; of a write, nothing is done.
+    pub fn too_late() -> Self {
+        let kind = ErrorKind::Unavailable {
+            retry_after_ms: None,
+        };
+        Self::new(kind, "the call did not end within its time limit")
+    }
+
+    /// Makes the error for a call of a store that is closed or closing.
+    pub fn closed() -> Self {
+        let kind = ErrorKind::Unavailable {
+            retry_after_ms: None,
+        };
+        Self::new(kind, "the store is closed")
+    }
+
     /// Adds the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

@@ -1,6 +1,7 @@
 //! Objects as the store holds them: an id, the system fields, and one value a field.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -77,11 +78,35 @@ impl serde::Serialize for Id {
     }
 }
 
+/// Reads a text that has the form of an id.
+impl<'de> serde::Deserialize<'de> for Id {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(IdText)
+    }
+}
+
+struct IdText;
+
+impl serde::de::Visitor<'_> for IdText {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Id::FORM)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Id, E> {
+        Id::parse(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+}
+
 /// One object: its system fields, and its values in the order of its type's fields.
 ///
 /// A row knows no names; [`crate::schema::Type`] gives them. So it binds to SQL, writes as a file
 /// and serialises to JSON without looking names up.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// `Serialize` and `Deserialize` are for the private files of engines, where values stand by their
+/// positions; what callers see is made by [`crate::output`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Row {
     /// The id.
     pub id: Id,
@@ -104,6 +129,73 @@ impl Row {
             Column::CreatedAt => Value::Time(self.created_at),
             Column::UpdatedAt => Value::Time(self.updated_at),
             Column::Field(field) => self.values[field].clone(),
+        }
+    }
+
+    /// As [`Self::value`], without a copy of what a field holds.
+    pub fn seen(&self, column: Column) -> Cow<'_, Value> {
+        match column {
+            Column::Field(field) => Cow::Borrowed(&self.values[field]),
+            system => Cow::Owned(self.value(system)),
+        }
+    }
+
+    /// How the values of two objects in a column are ordered: as [`Value::order`] has it.
+    pub fn order(&self, column: Column, other: &Self) -> Ordering {
+        match column {
+            Column::Id => self.id.cmp(&other.id),
+            Column::Rev => self.rev.cmp(&other.rev),
+            Column::CreatedAt => self.created_at.cmp(&other.created_at),
+            Column::UpdatedAt => self.updated_at.cmp(&other.updated_at),
+            Column::Field(field) => self.values[field].order(&other.values[field]),
+        }
+    }
+
+    /// How the value in a column is ordered against another value: as [`Value::order`] has it.
+    pub fn order_against(&self, column: Column, value: &Value) -> Ordering {
+        match (column, value) {
+            (Column::Id, Value::Str(id)) => self.id.as_str().cmp(id),
+            _ => self.seen(column).order(value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back_from_private_files() {
+        let row = Row {
+            id: Id::trusted("app-0001"),
+            rev: 3,
+            created_at: Time::MIN,
+            updated_at: Time::MAX,
+            values: Box::new([
+                Value::Null,
+                Value::Bool(true),
+                Value::Int(i64::MIN),
+                Value::Float(0.1),
+                Value::from("é\u{1f600}"),
+                Value::Time(Time::MAX),
+                Value::List(Box::new([Value::from("a"), Value::Int(1)])),
+                Value::Json("{}".into()),
+                Value::Bytes(Box::new([0, 255])),
+            ]),
+        };
+        let bytes = postcard::to_stdvec(&row).unwrap();
+        assert_eq!(postcard::from_bytes::<Row>(&bytes).unwrap(), row);
+    }
+
+    #[test]
+    fn damaged_ids_and_times_are_refused() {
+        for (text, fits) in [("abcd", true), ("abc", false), ("ABCD", false)] {
+            let bytes = postcard::to_stdvec(text).unwrap();
+            assert_eq!(postcard::from_bytes::<Id>(&bytes).is_ok(), fits, "{text}");
+        }
+        for (ms, fits) in [(0, true), (i64::MAX, false)] {
+            let bytes = postcard::to_stdvec(&ms).unwrap();
+            assert_eq!(postcard::from_bytes::<Time>(&bytes).is_ok(), fits, "{ms}");
         }
     }
 }

@@ -149,6 +149,21 @@ impl fmt::Display for Time {
     }
 }
 
+/// As milliseconds since 1970, for the private files of engines; the wire has the text.
+impl serde::Serialize for Time {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0)
+    }
+}
+
+/// From milliseconds since 1970 within years 0001 to 9999.
+impl<'de> serde::Deserialize<'de> for Time {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let ms = i64::deserialize(deserializer)?;
+        Self::from_millis(ms).ok_or_else(|| serde::de::Error::custom("no time of years 1 to 9999"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::Time;

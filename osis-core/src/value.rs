@@ -9,7 +9,10 @@ use crate::time::Time;
 ///
 /// A row never holds a form that its field's type does not have: core checks on the way in
 /// ([`crate::input`]), engines on the way out of their storage.
-#[derive(Debug, Clone, PartialEq)]
+///
+/// `Serialize` and `Deserialize` are for the private files of engines; what callers see is made by
+/// [`crate::output`].
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub enum Value {
     /// Unset.
     Null,

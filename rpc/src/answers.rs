@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use osis_core::Schema;
-use osis_core::backend::{Change, Feed};
+use osis_core::backend::{Change, Feed, Problem};
 use osis_core::batch::{Outcome, SeedReport};
 use osis_core::object::{Id, Row};
 use osis_core::output::{Object, Plain, Shape, Shown, Visible};
@@ -286,8 +286,27 @@ impl Serialize for Told<'_> {
         map.serialize_entry("seq", &info.seq)?;
         map.serialize_entry("replica", &*info.replica)?;
         map.serialize_entry("uptime_s", &info.uptime_s)?;
-        // Stores whose objects are files that people edit will have some.
-        map.serialize_entry("problems", &[(); 0])?;
+        let problems = || info.problems.iter().map(Mend);
+        map.serialize_entry("problems", &List(problems))?;
+        map.end()
+    }
+}
+
+/// One of `problems` of `osis_info`.
+struct Mend<'a>(&'a Problem);
+
+impl Serialize for Mend<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Problem {
+            path,
+            line,
+            message,
+        } = self.0;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("path", path)?;
+        line.iter()
+            .try_for_each(|line| map.serialize_entry("line", line))?;
+        map.serialize_entry("message", message)?;
         map.end()
     }
 }

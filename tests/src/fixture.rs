@@ -102,3 +102,30 @@ pub async fn category(api: &dyn Api, name: &str, parent: Option<&Value>) -> Valu
     )
     .await
 }
+
+/// How many objects the catalogue has.
+pub const OBJECTS: u64 = 2 + 40 + 40 + 10 + 10;
+
+/// A seed for stores that several processes fill: objects that are matched by a folded key, a key,
+/// a composite key of a new target, and by their content.
+pub fn catalogue() -> Value {
+    let of = |n: u32, object: fn(u32) -> Value| (0..n).map(object).collect::<Value>();
+    json!({
+        "developer": [
+            { "email": "ada@example.org", "name": "Ada" },
+            { "email": "bob@example.org", "name": "Bob" },
+        ],
+        "app": of(40, |n| json!({
+            "developer_id": { "email": if n % 2 == 0 { "ADA@example.org" } else { "bob@example.org" } },
+            "package_id": format!("org.example.app{n}"),
+            "name": format!("App {n}"),
+            "description": "one of many apps",
+        })),
+        "version": of(40, |n| json!({
+            "app_id": { "package_id": format!("org.example.app{n}") },
+            "version_code": n, "version_name": "1", "package_url": "u", "package_size": 1, "signature": "s",
+        })),
+        "memo": of(10, |n| json!({ "body": format!("memo {n}") })),
+        "category": of(10, |n| json!({ "name": format!("category {n}") })),
+    })
+}

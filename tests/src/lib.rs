@@ -10,8 +10,12 @@ pub mod api;
 pub mod binary;
 pub mod conformance;
 pub mod dice;
+pub mod files;
 pub mod fixture;
 pub mod http;
+pub mod parts;
+pub mod places;
 pub mod settings;
+pub mod volume;
 
 pub use api::{Api, CallError};

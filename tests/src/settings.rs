@@ -13,14 +13,12 @@ use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::traits::ToRpcParams;
 use jsonrpsee::http_client::HttpClient;
 use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
-use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::json::Json;
 use osis_core::memory::MemoryBackend;
 use osis_core::{Backend, Store};
 use osis_rpc::{Caller, Limits, Server, Service};
 use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
@@ -28,6 +26,7 @@ use tokio::task::JoinHandle;
 use crate::api::{Api, CallError};
 use crate::fixture;
 use crate::http::Connection;
+use crate::places::{Kind, Place};
 
 /// Makes something to run against.
 pub type Setting = fn() -> Pin<Box<dyn Future<Output = Running> + Send>>;
@@ -38,7 +37,7 @@ pub struct Running {
     pub api: Box<dyn Api>,
     service: Service,
     hosted: Option<Hosted>,
-    directory: Option<TempDir>,
+    place: Option<Place>,
 }
 
 impl Running {
@@ -48,7 +47,7 @@ impl Running {
             api,
             service,
             hosted,
-            directory,
+            place,
         } = self;
         drop(api);
         if let Some(hosted) = hosted {
@@ -56,7 +55,7 @@ impl Running {
         }
         service.store().close().await.unwrap();
         assert_eq!(service.panics(), 0, "calls have panicked");
-        drop(directory);
+        drop(place);
     }
 }
 
@@ -66,13 +65,13 @@ macro_rules! settings {
         /// The engine in this process.
         pub fn $direct() -> Pin<Box<dyn Future<Output = Running> + Send>> {
             Box::pin(async {
-                let (service, directory) = $engine();
+                let (service, place) = $engine();
                 let api = Box::new(Direct(service.clone()));
                 Running {
                     api,
                     service,
                     hosted: None,
-                    directory,
+                    place,
                 }
             })
         }
@@ -80,7 +79,7 @@ macro_rules! settings {
         /// The engine behind jsonrpsee's HTTP client.
         pub fn $http() -> Pin<Box<dyn Future<Output = Running> + Send>> {
             Box::pin(async {
-                let (service, directory) = $engine();
+                let (service, place) = $engine();
                 let hosted = Hosted::start(service.clone()).await;
                 let api = Box::new(Http(
                     HttpClient::builder().build(hosted.url("http")).unwrap(),
@@ -89,7 +88,7 @@ macro_rules! settings {
                     api,
                     service,
                     hosted: Some(hosted),
-                    directory,
+                    place,
                 }
             })
         }
@@ -97,7 +96,7 @@ macro_rules! settings {
         /// The engine behind jsonrpsee's WebSocket client.
         pub fn $ws() -> Pin<Box<dyn Future<Output = Running> + Send>> {
             Box::pin(async {
-                let (service, directory) = $engine();
+                let (service, place) = $engine();
                 let hosted = Hosted::start(service.clone()).await;
                 let client = WsClientBuilder::default()
                     .build(hosted.url("ws"))
@@ -107,7 +106,7 @@ macro_rules! settings {
                     api: Box::new(Ws(client)),
                     service,
                     hosted: Some(hosted),
-                    directory,
+                    place,
                 }
             })
         }
@@ -116,28 +115,26 @@ macro_rules! settings {
 
 settings!(on_memory: memory http_memory ws_memory);
 settings!(on_sqlite: sqlite http_sqlite ws_sqlite);
+#[cfg(feature = "file")]
+settings!(on_file: file http_file ws_file);
 
-fn on_memory() -> (Service, Option<TempDir>) {
+fn on_memory() -> (Service, Option<Place>) {
     (service(memory_backend()), None)
 }
 
-fn on_sqlite() -> (Service, Option<TempDir>) {
-    let (backend, directory) = sqlite_backend();
-    (service(backend), Some(directory))
+fn on_sqlite() -> (Service, Option<Place>) {
+    let place = Place::new(Kind::Sqlite);
+    (service(place.backend()), Some(place))
+}
+
+#[cfg(feature = "file")]
+fn on_file() -> (Service, Option<Place>) {
+    let place = Place::new(Kind::File);
+    (service(place.backend()), Some(place))
 }
 
 fn memory_backend() -> Arc<dyn Backend> {
     Arc::new(MemoryBackend::new(Arc::new(fixture::schema())))
-}
-
-fn sqlite_backend() -> (Arc<dyn Backend>, TempDir) {
-    let directory = TempDir::new().unwrap();
-    let config = SqliteConfig::new(directory.path().join("osis.db"));
-    let backend = SqliteBackend::open(config, Some(fixture::schema()));
-    (
-        Arc::new(backend.unwrap_or_else(|error| panic!("{error}"))),
-        directory,
-    )
 }
 
 fn service(backend: Arc<dyn Backend>) -> Service {
@@ -188,7 +185,7 @@ impl Hosted {
 pub struct Site {
     runtime: Runtime,
     running: Option<(Service, Hosted)>,
-    _directory: Option<TempDir>,
+    _place: Option<Place>,
 }
 
 impl Site {
@@ -199,18 +196,23 @@ impl Site {
 
     /// Serves an empty store on SQLite.
     pub fn on_sqlite(limits: Limits) -> Self {
-        let (backend, directory) = sqlite_backend();
-        Self::open(backend, Some(directory), limits)
+        Self::on(Kind::Sqlite, limits)
     }
 
-    fn open(backend: Arc<dyn Backend>, directory: Option<TempDir>, limits: Limits) -> Self {
+    /// Serves an empty store of some kind.
+    pub fn on(kind: Kind, limits: Limits) -> Self {
+        let place = Place::new(kind);
+        Self::open(place.backend(), Some(place), limits)
+    }
+
+    fn open(backend: Arc<dyn Backend>, place: Option<Place>, limits: Limits) -> Self {
         let runtime = Runtime::new().unwrap();
         let service = Service::new(Store::new(backend), limits);
         let hosted = runtime.block_on(Hosted::start(service.clone()));
         Self {
             runtime,
             running: Some((service, hosted)),
-            _directory: directory,
+            _place: place,
         }
     }
 

@@ -9,16 +9,24 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use osis_tests::binary::{Served, command};
+use osis_core::schema::Type;
+use osis_tests::binary::Served;
 use osis_tests::dice::{Dice, number};
-use osis_tests::fixture::{SHOP_FILE, version_data};
+use osis_tests::files;
+use osis_tests::fixture::{self, version_data};
 use osis_tests::http::Connection;
+use osis_tests::places::{Kind, Place};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+osis_tests::on_every_store!(
+    acknowledged_writes_survive_kill_9,
+    a_store_killed_while_it_is_made_is_made_by_the_next,
+);
 
 const WRITERS: usize = 6;
 
@@ -37,8 +45,7 @@ struct Ledger {
     added: (u64, u64),
 }
 
-#[test]
-fn acknowledged_writes_survive_kill_9() {
+fn acknowledged_writes_survive_kill_9(kind: Kind) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -46,9 +53,7 @@ fn acknowledged_writes_survive_kill_9() {
     let seed = number("OSIS_CRASH_SEED").unwrap_or(now as u64);
     eprintln!("OSIS_CRASH_SEED={seed}");
     let mut dice = Dice::new(seed);
-    let directory = TempDir::new().unwrap();
-    let url = format!("sqlite:{}", directory.path().join("osis.db").display());
-    let serve = || Served::start(["--store", &url, "--schema", SHOP_FILE]);
+    let place = Place::new(kind);
     let mut ledgers: Vec<Ledger> = (0..WRITERS)
         .map(|writer| Ledger {
             writer,
@@ -56,23 +61,22 @@ fn acknowledged_writes_survive_kill_9() {
         })
         .collect();
     for round in 0..number("OSIS_CRASH_ROUNDS").unwrap_or(10) {
-        let server = serve();
+        let server = place.serve();
         if round == 0 {
             prepare(&server);
         }
         let after = 1 + dice.roll(150);
         ledgers = load_and_kill(server, ledgers, after, &mut dice);
-        let server = serve();
+        check_torn(&place);
+        let server = place.serve();
         verify(&server, &mut ledgers);
-        assert!(server.terminate().success());
+        check_stopped(&place, server);
     }
-    check_file(directory.path());
     let acknowledged: usize = ledgers.iter().map(|ledger| ledger.acknowledged.len()).sum();
     assert!(acknowledged > 20, "the load was none: {acknowledged} apps");
 }
 
-#[test]
-fn a_store_killed_while_it_is_made_is_made_by_the_next() {
+fn a_store_killed_while_it_is_made_is_made_by_the_next(kind: Kind) {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap()
@@ -84,15 +88,11 @@ fn a_store_killed_while_it_is_made_is_made_by_the_next() {
         .map(|n| json!({ "body": format!("memo {n}") }))
         .collect();
     for _ in 0..number("OSIS_CRASH_ROUNDS").unwrap_or(10) {
-        let directory = TempDir::new().unwrap();
-        let file = directory.path().join("seed.json");
+        let place = Place::new(kind);
+        let file = place.beside("seed.json");
         std::fs::write(&file, json!({ "memo": memos }).to_string()).unwrap();
-        let url = format!("sqlite:{}", directory.path().join("osis.db").display());
         let seed = || {
-            let file = file.display().to_string();
-            let mut seed = command([
-                "seed", "--json", &file, "--store", &url, "--schema", SHOP_FILE,
-            ]);
+            let mut seed = place.command(&["seed", "--json", file.to_str().unwrap()]);
             seed.stdout(Stdio::piped())
                 .stderr(Stdio::null())
                 .spawn()
@@ -111,7 +111,7 @@ fn a_store_killed_while_it_is_made_is_made_by_the_next() {
             matches!(seen, (Some(200), Some(0)) | (Some(0), Some(200))),
             "{report}"
         );
-        check_file(directory.path());
+        check_stopped(&place, place.serve());
     }
 }
 
@@ -454,9 +454,49 @@ fn verify_feed(server: &Served, apps: &[Value]) {
     );
 }
 
+/// Right after a crash: what is on disk may be old, but nothing of it is half.
+fn check_torn(place: &Place) {
+    if place.kind() == Kind::File {
+        let schema = fixture::schema();
+        for ty in schema.types.iter().filter(|ty| ty.log().is_none()) {
+            files::objects(place.path(), ty);
+        }
+    }
+}
+
+/// Stops a server in good order; what it leaves on disk is what it served.
+fn check_stopped(place: &Place, server: Served) {
+    match place.kind() {
+        Kind::Sqlite => {
+            assert!(server.terminate().success());
+            check_database(place.path());
+        }
+        Kind::File => {
+            let schema = fixture::schema();
+            let served: BTreeMap<usize, Vec<Value>> = schema
+                .types
+                .iter()
+                .filter(|ty| ty.log().is_none())
+                .map(|ty| (ty.id, walk(&server, &ty.name)))
+                .collect();
+            assert!(server.terminate().success());
+            let of = |ty: &Type| served[&ty.id].clone();
+            files::assert_files_are_what_is_served(place.path(), &schema, of);
+            // Nothing is in what is derived alone.
+            let before = place.digest();
+            std::fs::remove_dir_all(place.path().join(".osis")).unwrap();
+            assert_eq!(
+                place.digest(),
+                before,
+                "without .osis it holds something else"
+            );
+        }
+    }
+}
+
 /// SQLite itself finds nothing wrong with the file.
-fn check_file(directory: &std::path::Path) {
-    let database = rusqlite::Connection::open(directory.join("osis.db")).unwrap();
+fn check_database(path: &Path) {
+    let database = rusqlite::Connection::open(path).unwrap();
     for (pragma, wanted) in [("integrity_check", Some("ok")), ("foreign_key_check", None)] {
         let mut statement = database.prepare(&format!("PRAGMA {pragma}")).unwrap();
         let mut rows = statement.query([]).unwrap();

@@ -1,4 +1,4 @@
-//! The model test: random histories on SQLite and on the engine in memory, equal after each step.
+//! The model test: random histories on an engine and on the one in memory, equal after each step.
 //!
 //! The engine in memory is small enough to be right by reading it, and the suite holds it against
 //! the contract; here it is the oracle. Data, filters and queries are made from the schema alone,
@@ -18,6 +18,7 @@ mod model {
 
 use osis_core::schema::{Schema, Type};
 use osis_tests::fixture;
+use osis_tests::places::Kind;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
 
@@ -50,14 +51,14 @@ fn families(schema: &Schema) -> Vec<Vec<usize>> {
     families
 }
 
-/// Runs a history on both engines, step by step.
-fn run(steps: &[Step]) {
+/// Runs a history on an engine and in memory, step by step.
+fn run(kind: Kind, steps: &[Step]) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let mut pair = Pair::open();
+        let mut pair = Pair::open(kind);
         for step in steps {
             pair.step(step).await;
         }
@@ -89,6 +90,14 @@ proptest! {
     fn engines_agree_on_random_histories(
         steps in history(&fixture::schema())
     ) {
-        run(&steps);
+        run(Kind::Sqlite, &steps);
+    }
+
+    #[cfg(feature = "file")]
+    #[test]
+    fn the_file_engine_agrees_on_random_histories(
+        steps in history(&fixture::schema())
+    ) {
+        run(Kind::File, &steps);
     }
 }

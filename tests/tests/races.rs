@@ -1,4 +1,4 @@
-//! Races: several processes that open, seed and change one SQLite store at the same moment.
+//! Races: several processes that open, seed and change one store at the same moment.
 //!
 //! The stories that this project exists for: two replicas seeded duplicates; counters lost counts.
 //! The processes are the `osis` binary, so that all of opening, locking and committing is between
@@ -11,84 +11,59 @@ use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::Barrier;
 
-use osis_tests::binary::{Served, command};
-use osis_tests::fixture::SHOP_FILE;
+use osis_tests::binary::Served;
+use osis_tests::fixture::{OBJECTS, catalogue};
+use osis_tests::places::{Kind, Place};
 use serde_json::{Value, json};
-use tempfile::TempDir;
+
+osis_tests::on_every_store!(
+    processes_that_seed_at_once_leave_one_copy,
+    servers_that_open_a_new_store_at_once_share_it,
+    a_cursor_goes_on_on_another_replica_and_after_a_restart,
+    servers_that_seed_at_start_leave_one_copy,
+    increments_guarded_by_a_revision_are_exact,
+    counters_that_merge_are_exact,
+    upserts_of_one_key_make_one_object,
+    a_key_has_one_winner,
+    the_feed_has_every_commit_once_and_in_order,
+    readers_see_whole_transactions_of_other_processes,
+    a_wait_ends_with_a_change_of_another_process,
+    a_seed_by_hand_and_a_server_agree,
+);
 
 /// A store that is not there yet, and a seed for it.
 struct Fresh {
-    directory: TempDir,
+    place: Place,
 }
 
 impl Fresh {
-    fn new() -> Self {
+    fn new(kind: Kind) -> Self {
         let fresh = Self {
-            directory: TempDir::new().unwrap(),
+            place: Place::new(kind),
         };
         std::fs::write(fresh.seed(), catalogue().to_string()).unwrap();
         fresh
     }
 
     fn seed(&self) -> PathBuf {
-        self.directory.path().join("seed.json")
-    }
-
-    fn url(&self) -> String {
-        format!(
-            "sqlite:{}",
-            self.directory.path().join("new/osis.db").display()
-        )
-    }
-
-    /// Options that name the store and its schema.
-    fn options(&self) -> Vec<String> {
-        ["--store", &self.url(), "--schema", SHOP_FILE]
-            .map(str::to_owned)
-            .into()
+        self.place.beside("seed.json")
     }
 
     fn serve(&self) -> Served {
-        Served::start(self.options())
+        self.place.serve()
     }
 
     fn start_seed(&self) -> Child {
         let seed = self.seed();
-        let arguments = ["seed", "--json", seed.to_str().unwrap()].map(str::to_owned);
-        let mut command = command(arguments.into_iter().chain(self.options()));
+        let mut command = self
+            .place
+            .command(&["seed", "--json", seed.to_str().unwrap()]);
         command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
             .unwrap()
     }
-}
-
-/// How many objects the catalogue has.
-const OBJECTS: u64 = 2 + 40 + 40 + 10 + 10;
-
-/// Objects that are matched by a folded key, a key, a composite key of a new target, and by their
-/// content.
-fn catalogue() -> Value {
-    let of = |n: u32, object: fn(u32) -> Value| (0..n).map(object).collect::<Value>();
-    json!({
-        "developer": [
-            { "email": "ada@example.org", "name": "Ada" },
-            { "email": "bob@example.org", "name": "Bob" },
-        ],
-        "app": of(40, |n| json!({
-            "developer_id": { "email": if n % 2 == 0 { "ADA@example.org" } else { "bob@example.org" } },
-            "package_id": format!("org.example.app{n}"),
-            "name": format!("App {n}"),
-            "description": "one of many apps",
-        })),
-        "version": of(40, |n| json!({
-            "app_id": { "package_id": format!("org.example.app{n}") },
-            "version_code": n, "version_name": "1", "package_url": "u", "package_size": 1, "signature": "s",
-        })),
-        "memo": of(10, |n| json!({ "body": format!("memo {n}") })),
-        "category": of(10, |n| json!({ "name": format!("category {n}") })),
-    })
 }
 
 /// What a seed reported: created, unchanged.
@@ -124,11 +99,10 @@ fn assert_one_copy(fresh: &Fresh) {
     assert!(server.terminate().success());
 }
 
-#[test]
-fn processes_that_seed_at_once_leave_one_copy() {
+fn processes_that_seed_at_once_leave_one_copy(kind: Kind) {
     for (processes, rounds) in [(2, 4), (8, 3)] {
         for _ in 0..rounds {
-            let fresh = Fresh::new();
+            let fresh = Fresh::new(kind);
             let children: Vec<Child> = (0..processes).map(|_| fresh.start_seed()).collect();
             let mut reports: Vec<_> = children.into_iter().map(report).collect();
             reports.sort_unstable();
@@ -143,9 +117,8 @@ fn processes_that_seed_at_once_leave_one_copy() {
     }
 }
 
-#[test]
-fn servers_that_open_a_new_store_at_once_share_it() {
-    let fresh = Fresh::new();
+fn servers_that_open_a_new_store_at_once_share_it(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let servers: Vec<Served> = std::thread::scope(|scope| {
         let starting: Vec<_> = (0..4).map(|_| scope.spawn(|| fresh.serve())).collect();
         starting
@@ -176,9 +149,8 @@ fn servers_that_open_a_new_store_at_once_share_it() {
     }
 }
 
-#[test]
-fn a_cursor_goes_on_on_another_replica_and_after_a_restart() {
-    let fresh = Fresh::new();
+fn a_cursor_goes_on_on_another_replica_and_after_a_restart(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let server = fresh.serve();
     server.call("osis_seed", &json!({ "objects": catalogue() }));
     let whole = server.call("app_list", &json!({ "sort": "-name" }));
@@ -200,14 +172,13 @@ fn a_cursor_goes_on_on_another_replica_and_after_a_restart() {
     assert!(third["next_cursor"].is_null());
 }
 
-#[test]
-fn servers_that_seed_at_start_leave_one_copy() {
-    let fresh = Fresh::new();
+fn servers_that_seed_at_start_leave_one_copy(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let seed = fresh.seed();
     let servers: Vec<Served> = std::thread::scope(|scope| {
         let start = || {
             let with_seed = ["--seed".to_owned(), seed.display().to_string()];
-            Served::start(with_seed.into_iter().chain(fresh.options()))
+            Served::start(with_seed.into_iter().chain(fresh.place.options()))
         };
         let starting: Vec<_> = (0..3).map(|_| scope.spawn(start)).collect();
         starting
@@ -223,10 +194,11 @@ fn servers_that_seed_at_start_leave_one_copy() {
 
 /// Runs workers on two servers of one store, all beginning at the same moment.
 fn with_workers(
+    kind: Kind,
     workers: usize,
     work: impl Fn(usize, &mut dyn FnMut(&str, &Value) -> Value) + Sync,
 ) -> Fresh {
-    let fresh = Fresh::new();
+    let fresh = Fresh::new(kind);
     let servers = [fresh.serve(), fresh.serve()];
     let together = Barrier::new(workers);
     std::thread::scope(|scope| {
@@ -255,9 +227,8 @@ fn the_tally(fresh: &Fresh) -> Value {
     tally
 }
 
-#[test]
-fn increments_guarded_by_a_revision_are_exact() {
-    let fresh = with_workers(WORKERS, |_, call| {
+fn increments_guarded_by_a_revision_are_exact(kind: Kind) {
+    let fresh = with_workers(kind, WORKERS, |_, call| {
         for _ in 0..TIMES {
             loop {
                 let key = json!({ "name": "t" });
@@ -288,9 +259,8 @@ fn increments_guarded_by_a_revision_are_exact() {
     );
 }
 
-#[test]
-fn counters_that_merge_are_exact() {
-    let fresh = with_workers(WORKERS, |n, call| {
+fn counters_that_merge_are_exact(kind: Kind) {
+    let fresh = with_workers(kind, WORKERS, |n, call| {
         for time in 0..TIMES {
             let data = json!({
                 "hits": 1, "best": n * TIMES + time, "names": [format!("w{}", n % 4)], "origin": format!("w{n}"),
@@ -316,10 +286,32 @@ fn counters_that_merge_are_exact() {
     assert_eq!(names, BTreeSet::from(["w0", "w1", "w2", "w3"]));
 }
 
-#[test]
-fn a_key_has_one_winner() {
+fn upserts_of_one_key_make_one_object(kind: Kind) {
+    let fresh = with_workers(kind, WORKERS, |n, call| {
+        for round in 0..20 {
+            let email = format!("{}@x", round % 5);
+            let set = json!({
+                "key": { "email": email }, "upsert": true, "data": { "name": format!("w{n}r{round}") },
+            });
+            let answer = call("customer_set", &set);
+            assert!(answer.get("result").is_some(), "{answer}");
+        }
+    });
+    let server = fresh.serve();
+    let customers = server.call("customer_list", &json!({ "sort": "email" }));
+    let items = customers["items"].as_array().unwrap();
+    assert_eq!(items.len(), 5, "{customers}");
+    for (n, customer) in items.iter().enumerate() {
+        assert_eq!(customer["email"], format!("{n}@x"));
+        // No two of them write the same name, so each upsert is a revision.
+        assert_eq!(customer["rev"], WORKERS * 20 / 5, "{customer}");
+    }
+    assert!(server.terminate().success());
+}
+
+fn a_key_has_one_winner(kind: Kind) {
     let winners = std::sync::Mutex::new(Vec::new());
-    let fresh = with_workers(WORKERS, |n, call| {
+    let fresh = with_workers(kind, WORKERS, |n, call| {
         for round in 0..20 {
             let data = json!({ "name": format!("w{n}"), "email": format!("round{round}@x") });
             let answer = call("customer_new", &json!({ "data": data }));
@@ -340,9 +332,8 @@ fn a_key_has_one_winner() {
     }
 }
 
-#[test]
-fn the_feed_has_every_commit_once_and_in_order() {
-    let fresh = with_workers(WORKERS, |n, call| {
+fn the_feed_has_every_commit_once_and_in_order(kind: Kind) {
+    let fresh = with_workers(kind, WORKERS, |n, call| {
         for time in 0..20 {
             let memo = |part: u32| {
                 let data = json!({ "id": format!("memo-{n}-{time}-{part}"), "body": "a" });
@@ -380,9 +371,8 @@ fn the_feed_has_every_commit_once_and_in_order() {
     }
 }
 
-#[test]
-fn readers_see_whole_transactions_of_other_processes() {
-    let fresh = Fresh::new();
+fn readers_see_whole_transactions_of_other_processes(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let (writer, reader) = (fresh.serve(), fresh.serve());
     for name in ["a", "b"] {
         writer.call("tally_new", &json!({ "data": { "name": name, "hits": 0 } }));
@@ -411,9 +401,8 @@ fn readers_see_whole_transactions_of_other_processes() {
     assert_eq!(after["hits"], 200, "the last one too");
 }
 
-#[test]
-fn a_wait_ends_with_a_change_of_another_process() {
-    let fresh = Fresh::new();
+fn a_wait_ends_with_a_change_of_another_process(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let (reader, writer) = (fresh.serve(), fresh.serve());
     std::thread::scope(|scope| {
         let waiting =
@@ -428,9 +417,8 @@ fn a_wait_ends_with_a_change_of_another_process() {
     });
 }
 
-#[test]
-fn a_seed_by_hand_and_a_server_agree() {
-    let fresh = Fresh::new();
+fn a_seed_by_hand_and_a_server_agree(kind: Kind) {
+    let fresh = Fresh::new(kind);
     let server = fresh.serve();
     let by_hand = fresh.start_seed();
     let objects = json!({ "objects": catalogue() });

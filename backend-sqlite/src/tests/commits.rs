@@ -6,10 +6,11 @@ use osis_core::backend::{Backend, ChangeOp, Scope};
 use osis_core::batch::{Batch, Outcome};
 use osis_core::error::ErrorKind;
 use osis_core::object::Id;
+use osis_host::turn::Ticket;
 
 use super::{Disk, PROBE, THING, apply, delete_op, ids, make, new_op, set_op};
 use crate::SqliteBackend;
-use crate::ticket::Ticket;
+use crate::setup::lock_path;
 
 fn new_thing(backend: &SqliteBackend, id: &str, more: &str) -> Batch {
     let data = format!(r#"{{"id": "{id}", "word": "w", "count": 0{more}}}"#);
@@ -87,7 +88,7 @@ async fn a_dropped_call_is_carried_out_all_the_same() {
 async fn a_deadline_is_kept_even_while_another_process_has_the_turn() {
     let disk = Disk::new();
     let backend = disk.open(PROBE);
-    let ticket = Ticket::open(&disk.config().path).unwrap();
+    let ticket = Ticket::open(&lock_path(&disk.config().path)).unwrap();
     let turn = ticket.take().unwrap();
     let deadline = Instant::now() + Duration::from_millis(50);
     let batch = Batch {

@@ -33,17 +33,22 @@ impl Sort {
 
     /// How two objects come after one another.
     pub fn compare(&self, a: &Row, b: &Row) -> Ordering {
-        let columns = self.0.iter();
-        let mut orders = columns.map(|(column, direction)| {
-            let order = a.value(*column).order(&b.value(*column));
-            match direction {
-                Direction::Ascending => order,
-                Direction::Descending => order.reverse(),
-            }
+        let orders = self.0.iter().map(|(column, direction)| {
+            let order = a.order(*column, b);
+            directed(order, *direction)
         });
-        orders
-            .find(|order| order.is_ne())
-            .unwrap_or(Ordering::Equal)
+        first_difference(orders)
+    }
+
+    /// How an object comes relative to a position of this order: where [`Self::position`] says
+    /// that another one stands or stood.
+    pub fn compare_to(&self, row: &Row, position: &[Value]) -> Ordering {
+        let pairs = self.0.iter().zip(position);
+        let orders = pairs.map(|((column, direction), value)| {
+            let order = row.order_against(*column, value);
+            directed(order, *direction)
+        });
+        first_difference(orders)
     }
 
     /// Where an object stands in it.
@@ -53,6 +58,19 @@ impl Sort {
             .map(|(column, _)| row.value(*column))
             .collect()
     }
+}
+
+fn directed(order: Ordering, direction: Direction) -> Ordering {
+    match direction {
+        Direction::Ascending => order,
+        Direction::Descending => order.reverse(),
+    }
+}
+
+fn first_difference(mut orders: impl Iterator<Item = Ordering>) -> Ordering {
+    orders
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 impl Default for Sort {

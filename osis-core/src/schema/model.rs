@@ -189,6 +189,17 @@ pub enum Direction {
     Descending,
 }
 
+impl Direction {
+    /// The other way.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        match self {
+            Self::Ascending => Self::Descending,
+            Self::Descending => Self::Ascending,
+        }
+    }
+}
+
 /// How objects of a type are stored.
 #[derive(Debug)]
 pub enum Class {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::backend::{Backend, Feed, Related, Scan, Scope, Snapshot};
+use crate::backend::{Backend, Feed, Problem, Related, Scan, Scope, Snapshot};
 use crate::batch::{Batch, Commit};
 use crate::error::{Error, ErrorKind, Named, Result};
 use crate::input::Target;
@@ -54,6 +54,8 @@ pub struct Info {
     pub replica: Arc<str>,
     /// For how long it has been open.
     pub uptime_s: u64,
+    /// What the operator should mend.
+    pub problems: Vec<Problem>,
 }
 
 impl Store {
@@ -138,6 +140,7 @@ impl Store {
             seq: reader.seq().await?,
             replica: Arc::clone(&self.replica),
             uptime_s: self.opened.elapsed().as_secs(),
+            problems: self.backend.problems(),
         })
     }
 

@@ -20,5 +20,5 @@ pub use document::{Document, FILLER, FieldWords, searchable};
 pub use fold::fold_key;
 pub use print::Printed;
 pub use query::{Query, Term};
-pub use score::Ranking;
+pub use score::{Lengths, Ranking};
 pub use tokenizer::{WORD_CHARS_MAX, each_word, words};

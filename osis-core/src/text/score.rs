@@ -2,7 +2,7 @@
 
 use crate::schema::Type;
 
-use super::document::{Document, FieldWords};
+use super::document::Document;
 use super::query::{Query, Term};
 
 /// How soon further occurrences of a term stop to count.
@@ -10,19 +10,71 @@ const SATURATION: f64 = 1.2;
 /// How much long fields are held against a term.
 const LENGTH: f64 = 0.75;
 
+/// How much occurrences in the searchable fields of a type count: by each field's weight, and by how
+/// long it is beside the average.
+///
+/// Made of exact sums, so that engines which count in different ways give the same scores.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Lengths {
+    /// Of each searchable field its weight and its average number of slots.
+    fields: Vec<(f64, f64)>,
+}
+
+impl Lengths {
+    /// Of `count` objects of a type whose fields, in the order of [`super::searchable`], have
+    /// `slots` slots altogether; a field that `slots` lacks has none.
+    pub fn new(ty: &Type, count: u64, slots: &[u64]) -> Self {
+        let slots = slots.iter().copied().chain(std::iter::repeat(0));
+        let fields = super::searchable(ty).into_iter().zip(slots);
+        Self {
+            fields: fields
+                .map(|(field, slots)| {
+                    let weight = f64::from(ty.fields[field].search.unwrap_or(1));
+                    (weight, slots as f64 / count.max(1) as f64)
+                })
+                .collect(),
+        }
+    }
+
+    /// How much `times` occurrences in an object's field of `slots` slots count; `place` is the
+    /// field's place in [`super::searchable`], and one that there is not counts for nothing.
+    ///
+    /// A term's weight in an object is the sum over its fields, begun with 0 and taken in their
+    /// order: another order may differ in the last bit.
+    pub fn weigh(&self, place: usize, times: u64, slots: u64) -> f64 {
+        let Some(&(weight, average)) = self.fields.get(place) else {
+            return 0.0;
+        };
+        if times == 0 {
+            return 0.0;
+        }
+        let length = slots as f64 / average.max(1.0);
+        weight * times as f64 / (1.0 - LENGTH + LENGTH * length)
+    }
+
+    /// The weight of a term in an object.
+    fn weigh_all(&self, term: &Term, document: &Document) -> f64 {
+        let fields = document.fields().iter().enumerate();
+        fields.fold(0.0, |sum, (place, words)| {
+            let times = term.occurrences(words).count() as u64;
+            sum + self.weigh(place, times, words.slots().len() as u64)
+        })
+    }
+}
+
 /// Scores objects by how well they meet a query, within the objects that it was made of.
 ///
 /// BM25F: a term's occurrences are summed over the fields by their weights, each field held
 /// against its average length, and rare terms count for more. Excluded terms count for nothing.
-/// Deterministic: the same objects give the same scores, to the bit, in whatever order they came.
+/// Deterministic: the same objects give the same scores, to the bit, in whatever order they came
+/// and whoever counted them.
 ///
 /// Source: Robertson, Zaragoza: The Probabilistic Relevance Framework: BM25 and Beyond, 3.5.
 #[derive(Debug)]
 pub struct Ranking<'q> {
     /// The terms of the query that a match may have, with how much each counts.
     terms: Vec<(&'q Term, f64)>,
-    /// Of each searchable field its weight and its average number of words.
-    fields: Vec<(f64, f64)>,
+    lengths: Lengths,
 }
 
 impl<'q> Ranking<'q> {
@@ -33,59 +85,49 @@ impl<'q> Ranking<'q> {
         documents: impl IntoIterator<Item = &'d Document>,
     ) -> Self {
         let terms = query.wanted();
-        let weights: Vec<f64> = super::searchable(ty)
-            .into_iter()
-            .map(|field| f64::from(ty.fields[field].search.unwrap_or(1)))
-            .collect();
         let mut found = vec![0_u64; terms.len()];
-        let mut lengths = vec![0_u64; weights.len()];
+        let mut slots = vec![0_u64; super::searchable(ty).len()];
         let mut count = 0_u64;
         for document in documents {
             count += 1;
             for (found, term) in found.iter_mut().zip(&terms) {
                 *found += u64::from(document.fields().iter().any(|field| term.occurs_in(field)));
             }
-            for (length, field) in lengths.iter_mut().zip(document.fields()) {
-                *length += field.slots().len() as u64;
+            for (slots, field) in slots.iter_mut().zip(document.fields()) {
+                *slots += field.slots().len() as u64;
             }
         }
-        let average = |length: u64| length as f64 / count.max(1) as f64;
+        Self::new(query, Lengths::new(ty, count, &slots), count, &found)
+    }
+
+    /// Of what an engine has counted: `count` objects, and in how many of them each term of
+    /// [`Query::wanted`] occurs in a field that it looks into.
+    pub fn new(query: &'q Query, lengths: Lengths, count: u64, found: &[u64]) -> Self {
+        let found = found.iter().copied().chain(std::iter::repeat(0));
+        let terms = query.wanted().into_iter().zip(found);
         Self {
-            terms: terms
-                .into_iter()
-                .zip(found)
-                .map(|(t, n)| (t, rarity(n, count)))
-                .collect(),
-            fields: weights
-                .into_iter()
-                .zip(lengths)
-                .map(|(w, len)| (w, average(len)))
-                .collect(),
+            terms: terms.map(|(term, n)| (term, rarity(n, count))).collect(),
+            lengths,
         }
     }
 
     /// The score of an object: 0 where no term is met, more the better it meets the query.
     pub fn score(&self, document: &Document) -> f64 {
-        let scores = self.terms.iter().map(|(term, rarity)| {
-            let fields = document.fields().iter().zip(&self.fields);
-            let weight: f64 = fields
-                .map(|(words, field)| weigh(term, words, *field))
-                .sum();
-            rarity * weight / (SATURATION + weight)
-        });
+        let terms = self.terms.iter().enumerate();
         // Summing begins with +0.0, lest nothing be -0.0.
-        scores.fold(0.0, |sum, score| sum + score)
+        terms.fold(0.0, |sum, (place, (term, _))| {
+            sum + self.part(place, self.lengths.weigh_all(term, document))
+        })
     }
-}
 
-/// How much the occurrences of a term in one field count.
-fn weigh(term: &Term, words: &FieldWords, (weight, average): (f64, f64)) -> f64 {
-    let times = term.occurrences(words).count();
-    if times == 0 {
-        return 0.0;
+    /// What one term adds to an object's score: the term by its place in [`Query::wanted`], with
+    /// the weight that [`Lengths::weigh`] gives it there.
+    ///
+    /// The score is the sum of these, begun with 0 and taken in the terms' order.
+    pub fn part(&self, term: usize, weight: f64) -> f64 {
+        let rarity = self.terms.get(term).map_or(0.0, |(_, rarity)| *rarity);
+        rarity * weight / (SATURATION + weight)
     }
-    let length = words.slots().len() as f64 / average.max(1.0);
-    weight * times as f64 / (1.0 - LENGTH + LENGTH * length)
 }
 
 /// How much a term counts that was found in `found` objects of `count`; never negative.
@@ -193,5 +235,57 @@ mod tests {
         let query = Query::parse(&app(), "photo", false).unwrap();
         let score = Ranking::of(&app(), &query, []).score(&documents()[0]);
         assert!(score.is_finite() && score >= 0.0);
+    }
+
+    #[test]
+    fn scores_of_counted_sums_are_the_same_to_the_bit() {
+        let (ty, documents) = (app(), documents());
+        let count = documents.len() as u64;
+        let slots: Vec<u64> = (0..3)
+            .map(|n| {
+                documents
+                    .iter()
+                    .map(|d| d.fields()[n].slots().len() as u64)
+                    .sum()
+            })
+            .collect();
+        for text in [
+            "photo",
+            "pho* -game \"no pictures\"",
+            "tags:photo OR a OR a OR zzz",
+        ] {
+            let query = Query::parse(&ty, text, false).unwrap();
+            let terms = query.wanted();
+            let weights = |lengths: &Lengths, document: &Document| -> Vec<f64> {
+                let weigh = |term: &&Term| {
+                    let mut weight = 0.0;
+                    for (place, field) in document.fields().iter().enumerate() {
+                        let times = term.occurrences(field).count() as u64;
+                        if times > 0 {
+                            weight += lengths.weigh(place, times, field.slots().len() as u64);
+                        }
+                    }
+                    weight
+                };
+                terms.iter().map(weigh).collect()
+            };
+            let lengths = Lengths::new(&ty, count, &slots);
+            let mut found = vec![0; terms.len()];
+            for document in &documents {
+                for (found, weight) in found.iter_mut().zip(weights(&lengths, document)) {
+                    *found += u64::from(weight > 0.0);
+                }
+            }
+            let counted = Ranking::new(&query, lengths.clone(), count, &found);
+            let ranking = Ranking::of(&ty, &query, &documents);
+            for document in &documents {
+                let weights = weights(&lengths, document);
+                let mut score = 0.0;
+                for (term, weight) in weights.into_iter().enumerate().filter(|(_, w)| *w > 0.0) {
+                    score += counted.part(term, weight);
+                }
+                assert_eq!(score.to_bits(), ranking.score(document).to_bits(), "{text}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
-//! First figures: get by id, durable new, a page of a list, a search, at 1, 16 and 64 clients, each
-//! beside its limits in the same run: a jsonrpsee server whose methods do nothing, and rusqlite
-//! doing the statements of the store by itself.
+//! First figures: get by id, durable new, a page of a list, a search, at 1, 16 and 64 clients, of a
+//! SQLite store and a file store, each beside its limits in the same run: a jsonrpsee server whose
+//! methods do nothing, and rusqlite doing the statements of the store by itself.
 //!
 //! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench first_figures -- CATALOG`
 //! prints a table in Markdown. CATALOG is a seed file; without one, `examples/catalog.toml`.
@@ -154,6 +154,28 @@ impl Drop for Server {
     }
 }
 
+/// A store with the catalogue, and a server on it.
+struct Subject {
+    server: Server,
+    sample: Arc<Sample>,
+}
+
+impl Subject {
+    async fn start(osis: &Path, url: &str, catalog: &Path) -> Self {
+        let server = Server::start(
+            Command::new(osis)
+                .args(["serve", "--listen", "127.0.0.1:0", "--store", url, "--seed"])
+                .arg(catalog),
+        );
+        let sample = Arc::new(sample(server.address).await);
+        Self { server, sample }
+    }
+
+    async fn measure(&self, kind: Kind, run: usize, clients: usize) -> Figure {
+        serve(self.server.address, &self.sample, kind, run, clients).await
+    }
+}
+
 async fn measure() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let catalog = std::env::args()
@@ -167,35 +189,35 @@ async fn measure() {
         .expect("it lies in target/release/deps")
         .join("osis");
     let dir = tempfile::tempdir_in(own.parent().expect("it has a folder")).expect("a folder");
-    let store = dir.path().join("osis.db");
-
-    let server = Server::start(
-        Command::new(&osis)
-            .args(["serve", "--listen", "127.0.0.1:0", "--seed"])
-            .arg(&catalog)
-            .arg("--store")
-            .arg(format!("sqlite:{}", store.display())),
-    );
-    let sample = Arc::new(sample(server.address).await);
+    let database = dir.path().join("osis.db");
+    let sqlite = format!("sqlite:{}", database.display());
+    let sqlite = Subject::start(&osis, &sqlite, &catalog).await;
+    #[cfg(feature = "file")]
+    let file = {
+        let url = format!("file:{}", dir.path().join("store").display());
+        Subject::start(&osis, &url, &catalog).await
+    };
     let noop = Server::start(Command::new(&own).env(noop::ROLE, "1"));
     let copy = dir.path().join("raw.db");
-    raw::copy(&store, &copy);
+    raw::copy(&database, &copy);
 
-    println!("{} apps in the store.\n", sample.ids.len());
+    println!("{} apps in the store.\n", sqlite.sample.ids.len());
     println!(
-        "| call | clients | osis/s | p50 | p99 | no-op jsonrpsee/s | of it | raw SQLite/s | of it |"
+        "| call | clients | sqlite:/s | p50 | p99 | no-op jsonrpsee/s | of it | raw SQLite/s | of it \
+         | file:/s | p50 | p99 | of sqlite: | of no-op |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for (run, kind) in Kind::ALL.into_iter().enumerate() {
         for clients in CLIENTS {
-            let ours = serve(server.address, &sample, kind, run * 100 + clients, clients).await;
-            let bare = serve(noop.address, &sample, kind, run * 100 + clients, clients).await;
-            let (path, own) = (copy.clone(), Arc::clone(&sample));
+            let run = run * 100 + clients;
+            let ours = sqlite.measure(kind, run, clients).await;
+            let bare = serve(noop.address, &sqlite.sample, kind, run, clients).await;
+            let (path, own) = (copy.clone(), Arc::clone(&sqlite.sample));
             let raw = tokio::task::spawn_blocking(move || {
-                raw::run(&path, &own, kind, run * 100 + clients, clients, LENGTH)
+                raw::run(&path, &own, kind, run, clients, LENGTH)
             });
             let raw = raw.await.expect("the raw run ends");
-            println!(
+            print!(
                 "| {} | {clients} | {:.0} | {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
                 kind.name(),
                 ours.rate,
@@ -206,6 +228,19 @@ async fn measure() {
                 raw.rate,
                 ours.rate / raw.rate,
             );
+            #[cfg(feature = "file")]
+            {
+                let file = file.measure(kind, run, clients).await;
+                print!(
+                    " {:.0} | {} | {} | {:.2} | {:.2} |",
+                    file.rate,
+                    millis(file.p50),
+                    millis(file.p99),
+                    file.rate / ours.rate,
+                    file.rate / bare.rate,
+                );
+            }
+            println!();
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::batch::{Batch, Op, Outcome, SeedMode, SeedObject};
 use osis_core::error::Faults;
 use osis_core::input::{self, Purpose};
@@ -14,33 +13,31 @@ use osis_core::{Backend, Store};
 use osis_rpc::{Limits, Service};
 use osis_tests::api::{Api, CallError};
 use osis_tests::fixture;
+use osis_tests::places::{Kind, Place};
 use osis_tests::settings::Direct;
 use serde_json::{Map, Value, json};
-use tempfile::TempDir;
 
 use super::history::Step;
 
 /// An answer, or why there is none: code and data.
 type Answer = Result<Value, (i32, Value)>;
 
-/// A store on SQLite and the one in memory that says what is right.
+/// A store of some kind and the one in memory that says what is right.
 pub(crate) struct Pair {
     schema: Schema,
     memory: Direct,
-    sqlite: Direct,
+    engine: Direct,
     /// How far the feeds were compared, of each store.
     seen: [u64; 2],
     /// How many ids were given to seeded objects.
     given: usize,
-    _directory: TempDir,
+    _place: Place,
 }
 
 impl Pair {
     /// Two empty stores.
-    pub(crate) fn open() -> Self {
-        let directory = TempDir::new().unwrap();
-        let config = SqliteConfig::new(directory.path().join("osis.db"));
-        let sqlite = SqliteBackend::open(config, Some(fixture::schema())).unwrap();
+    pub(crate) fn open(kind: Kind) -> Self {
+        let place = Place::new(kind);
         let memory = MemoryBackend::new(Arc::new(fixture::schema()));
         let direct = |backend: Arc<dyn Backend>| {
             Direct(Service::new(Store::new(backend), Limits::default()))
@@ -48,10 +45,10 @@ impl Pair {
         Self {
             schema: fixture::schema(),
             memory: direct(Arc::new(memory)),
-            sqlite: direct(Arc::new(sqlite)),
+            engine: direct(place.backend()),
             seen: [0; 2],
             given: 0,
-            _directory: directory,
+            _place: place,
         }
     }
 
@@ -68,35 +65,35 @@ impl Pair {
 
     async fn both(&self, method: &str, params: &Value) {
         let memory = call(&self.memory, method, params).await;
-        let sqlite = call(&self.sqlite, method, params).await;
+        let engine = call(&self.engine, method, params).await;
         assert_eq!(
-            sqlite, memory,
-            "SQLite and memory disagree on {method} {params}"
+            engine, memory,
+            "the engine and memory disagree on {method} {params}"
         );
     }
 
     async fn walk(&self, method: &str, params: &Value) {
         let memory = pages(&self.memory, method, params).await;
-        let sqlite = pages(&self.sqlite, method, params).await;
+        let engine = pages(&self.engine, method, params).await;
         assert_eq!(
-            sqlite, memory,
-            "SQLite and memory disagree on the pages of {method} {params}"
+            engine, memory,
+            "the engine and memory disagree on the pages of {method} {params}"
         );
     }
 
     async fn upsert(&self, ty: &str, params: &Value) {
         let method = format!("{ty}_set");
         let memory = call(&self.memory, &method, params).await;
-        let sqlite = call(&self.sqlite, &method, params).await;
+        let engine = call(&self.engine, &method, params).await;
         let is_new = |answer: &Answer| answer.as_ref().is_ok_and(|object| object["rev"] == 1);
         let there = |answer: &Answer| answer.as_ref().is_ok_and(|object| is_given(&object["id"]));
         assert_eq!(
             is_new(&memory) && !there(&memory),
-            is_new(&sqlite) && !there(&sqlite),
+            is_new(&engine) && !there(&engine),
             "{method} {params}"
         );
         if is_new(&memory) && !there(&memory) {
-            for (store, made) in [(&self.memory, &memory), (&self.sqlite, &sqlite)] {
+            for (store, made) in [(&self.memory, &memory), (&self.engine, &engine)] {
                 let made = made.as_ref().unwrap();
                 call(store, &format!("{ty}_delete"), &json!({ "id": made["id"] }))
                     .await
@@ -104,7 +101,7 @@ impl Pair {
             }
         }
         assert_eq!(
-            without_made_ids(sqlite),
+            without_made_ids(engine),
             without_made_ids(memory),
             "{method} {params}"
         );
@@ -175,7 +172,7 @@ impl Pair {
     /// Compares the records that were left since the last time, and the objects they tell of.
     async fn compare_changes(&mut self) {
         let mut feeds = Vec::new();
-        for (n, store) in [&self.memory, &self.sqlite].into_iter().enumerate() {
+        for (n, store) in [&self.memory, &self.engine].into_iter().enumerate() {
             let params = json!({ "since": self.seen[n], "limit": 1000, "objects": true });
             let feed = store.call("osis_changes", params).await.unwrap();
             self.seen[n] = feed["next"].as_u64().unwrap();
@@ -184,7 +181,7 @@ impl Pair {
         let without_made: Vec<Value> = feeds.into_iter().map(without_made_records).collect();
         assert_eq!(
             without_made[1], without_made[0],
-            "the change feeds of SQLite and memory disagree"
+            "the change feeds of the engine and memory disagree"
         );
     }
 
@@ -198,7 +195,7 @@ impl Pair {
 
     /// Ends both.
     pub(crate) async fn close(self) {
-        for service in [&self.memory.0, &self.sqlite.0] {
+        for service in [&self.memory.0, &self.engine.0] {
             service.store().close().await.unwrap();
             assert_eq!(service.panics(), 0, "calls have panicked");
         }

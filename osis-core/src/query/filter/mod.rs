@@ -72,7 +72,7 @@ impl Filter {
             Self::All(parts) => parts.iter().all(|part| part.matches(row)),
             Self::Any(parts) => parts.iter().any(|part| part.matches(row)),
             Self::Not(part) => !part.matches(row),
-            Self::Column(column, test) => test.holds(&row.value(*column)),
+            Self::Column(column, test) => test.holds(&row.seen(*column)),
         }
     }
 

@@ -13,6 +13,7 @@ use serde::Serialize;
 use self::lossless::{is_no_wider, keeps_field, keeps_type};
 use super::model::{Field, Schema, Type};
 use super::print::{self, Attributes, toml};
+use crate::error::Error;
 use crate::json::Json;
 
 /// One difference between two schemas.
@@ -158,6 +159,37 @@ pub enum ChangeKind {
         /// What it becomes.
         to: Option<String>,
     },
+}
+
+/// What an engine does where the schema that a store holds is not the wanted one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SchemaPolicy {
+    /// The stored one stays in force.
+    Stored,
+    /// The wanted one comes into force if nothing is lost by it; else the store is not opened.
+    ApplyLossless,
+}
+
+/// The refusal to put a schema in force that differs from that of the store in `place` in what
+/// cannot be changed without loss.
+pub fn refused(place: &str, reasons: &[String]) -> Error {
+    Error::invalid(
+        "schema",
+        format!(
+            "{place} holds a schema that differs in what cannot be changed without loss: {}; \
+             see it with `osis schema plan`, change it with `osis schema apply`",
+            reasons.join("; ")
+        ),
+    )
+}
+
+/// What would be lost by a change from one schema to another, in words; nothing if it is lossless.
+pub fn losses(old: &Schema, new: &Schema) -> Vec<String> {
+    diff(old, new)
+        .iter()
+        .filter(|change| !change.lossless)
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// What changes from one schema to another; nothing if both have one hash.

@@ -1,0 +1,48 @@
+//! What goes wrong inside the engine, as callers are told of it.
+
+use std::io;
+use std::path::Path;
+
+use osis_core::error::{Error, ErrorKind};
+
+/// A failure of the file system at a file.
+pub(crate) fn io_error(path: &Path, error: &io::Error) -> Error {
+    let shown = path.display();
+    let told = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::new(
+            ErrorKind::StorageFull,
+            format!("the disk that holds {shown} is full"),
+        ),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => unavailable(
+            None,
+            format!("{shown} cannot be written or read: {error}"),
+        ),
+        _ => unavailable(None, format!("{shown} cannot be read or written: {error}")),
+    };
+    told.with_source(error.to_string())
+}
+
+/// A file that is not as the store writes it.
+pub(crate) fn corrupt(path: &Path, line: Option<usize>, what: &str) -> Error {
+    let shown = path.display().to_string();
+    let message = match line {
+        Some(line) => format!("{shown}, line {line}: {what}"),
+        None => format!("{shown}: {what}"),
+    };
+    Error::new(ErrorKind::Corrupt { path: shown, line }, message)
+}
+
+/// An answer that asks to try again later.
+pub(crate) fn unavailable(retry_after_ms: Option<u64>, message: String) -> Error {
+    Error::new(ErrorKind::Unavailable { retry_after_ms }, message)
+}
+
+/// The answer when the time limit of a call is over.
+pub(crate) fn too_late() -> Error {
+    unavailable(None, "the time limit is over".to_owned())
+}
+
+/// The answer when the engine is closed or closing.
+pub(crate) fn closed() -> Error {
+    unavailable(None, "the store is closed".to_owned())
+}

@@ -1,0 +1,448 @@
+//! The files of log types: `events/2026/11/21-000000000012-000000000034.otoml`.
+//!
+//! A fold writes the events of its commits, one file for each day (of the time field, in UTC), named
+//! by the day and the range of commits. So whoever folds the same range writes the same file, and
+//! writing it twice changes nothing. A file is only ever replaced whole; nothing is appended in
+//! place, so no torn end can be left by a crash.
+//!
+//! Where two processes fold ranges that overlap, or one ends in the midst of a merge, an event
+//! stands in two files. Readers take the one of the higher revision, and the next merge removes the
+//! other. Names that people give, such as `21.otoml` and `21-import.otoml`, are read as well, and
+//! such files are never merged.
+
+mod merge;
+mod name;
+mod put;
+mod splice;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use osis_core::error::Result;
+use osis_core::object::{Id, Row};
+use osis_core::schema::{Type, TypeId};
+
+use self::name::{Day, Name};
+use self::put::Put;
+use super::tree::{DayFile, Tree};
+use crate::error::{corrupt, io_error};
+use crate::files::{Files, Stamp};
+use crate::layout::Layout;
+use crate::otoml::{self, Found};
+use crate::record::{Hash, Version};
+use crate::shared::Shared;
+
+/// The files of one log type.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Days<'a> {
+    layout: &'a Layout,
+    files: &'a dyn Files,
+    ty: &'a Type,
+}
+
+/// The file of a day, as it was read.
+#[derive(Debug)]
+pub(crate) enum Reading {
+    /// It is not there.
+    Gone,
+    /// It cannot be read as a day of its type.
+    Faulty(Stamp, Vec<otoml::Fault>),
+    /// What it says.
+    Good(Contents),
+}
+
+/// What the file of a day says.
+#[derive(Debug)]
+pub(crate) struct Contents {
+    /// The file.
+    pub(crate) stamp: Stamp,
+    /// Its text.
+    pub(crate) text: Vec<u8>,
+    /// Its blocks.
+    pub(crate) found: Vec<Found>,
+}
+
+/// What [`Days::rewrite`] left to do.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Rewritten {
+    /// Files that are not as they were known, so that a person may have edited them. They were left
+    /// alone: look into them, then rewrite again.
+    pub(crate) inspect: Vec<PathBuf>,
+    /// Events that are in no file that is known, and should be.
+    pub(crate) missing: Vec<Row>,
+}
+
+/// What becomes of a block of a file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Edit {
+    /// It stays as it is, to the letter.
+    Keep,
+    /// It becomes this event.
+    Put(Row),
+    /// It goes.
+    Drop,
+}
+
+impl<'a> Days<'a> {
+    /// Those of a log type of an open store.
+    pub(crate) fn of(shared: &'a Shared, type_id: TypeId) -> Self {
+        Self::new(&shared.layout, &*shared.files, &shared.schema.types[type_id])
+    }
+
+    /// Those of a log type.
+    pub(crate) fn new(layout: &'a Layout, files: &'a dyn Files, ty: &'a Type) -> Self {
+        Self { layout, files, ty }
+    }
+
+    /// Writes the events of a fold of the commits `first..=last`, and merges the files of days that
+    /// have too many. Not durable before the caller syncs.
+    ///
+    /// Returns files that a person may have edited; see [`Rewritten::inspect`]. Where there are any,
+    /// call again with the same events when they were looked into.
+    ///
+    /// # Errors
+    /// Those of the file system; then some of the files may be written, and calling again is fine.
+    pub(crate) fn add(
+        &self,
+        tree: &mut Tree,
+        first: u64,
+        last: u64,
+        rows: &[Row],
+    ) -> Result<Vec<PathBuf>> {
+        let mut inspect = Vec::new();
+        for (day, rows) in self.by_day(rows) {
+            let path = self.path(&day, &name::of(&day, first, last));
+            self.write_whole(tree, &path, &rows, &mut inspect)?;
+            inspect.extend(self.tidy(tree, &day)?);
+        }
+        inspect.sort_unstable();
+        inspect.dedup();
+        Ok(inspect)
+    }
+
+    /// Brings files up to date with events that were changed (`Some`) or deleted (`None`) after they
+    /// were folded. Not durable before the caller syncs.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub(crate) fn rewrite(
+        &self,
+        tree: &mut Tree,
+        changed: &HashMap<Id, Option<Row>>,
+    ) -> Result<Rewritten> {
+        let mut left = Rewritten::default();
+        let mut missing: HashMap<&Id, &Row> = HashMap::new();
+        for (id, row) in changed {
+            missing.extend(row.as_ref().map(|row| (id, row)));
+        }
+        let mut concerned: Vec<String> = Vec::new();
+        for (rel, day) in &tree.days {
+            if day.type_id != self.ty.id {
+                continue;
+            }
+            let mut is_behind = false;
+            for (id, version) in &day.objects {
+                if let Some(row) = changed.get(id) {
+                    missing.remove(id);
+                    is_behind |= row.as_ref().map(|row| self.version(row)) != Some(*version);
+                }
+            }
+            if is_behind {
+                concerned.push(rel.clone());
+            }
+        }
+        concerned.sort_unstable();
+        for rel in concerned {
+            let path = self.layout.root().join(&rel);
+            if !self.rewrite_file(tree, &rel, &path, changed)? {
+                left.inspect.push(path);
+            }
+        }
+        left.inspect.extend(self.unknown_near(tree, changed)?);
+        left.inspect.sort_unstable();
+        left.inspect.dedup();
+        left.missing = missing.into_values().cloned().collect();
+        left.missing.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        Ok(left)
+    }
+
+    /// Edits blocks of a file that was read, one edit a block in their order; whether it was still
+    /// as it was read. All else in it stays, comments too.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn edit(
+        &self,
+        tree: &mut Tree,
+        path: &Path,
+        read: &Contents,
+        edits: &[Edit],
+    ) -> Result<bool> {
+        let Some(rel) = self.rel(path) else {
+            return Ok(false);
+        };
+        let Some((text, objects)) = splice::apply(self.ty, read, edits) else {
+            return Ok(false);
+        };
+        if text.is_empty() {
+            let is_gone = put::retire(self.files, path, &read.stamp, || name::aside(path))?;
+            if is_gone {
+                tree.days.remove(&rel);
+            }
+            return Ok(is_gone);
+        }
+        match put::put(self.files, path, text.as_bytes(), Some(&read.stamp), false)? {
+            Put::Done(stamp) => {
+                let type_id = self.ty.id;
+                let day = DayFile {
+                    stamp,
+                    type_id,
+                    objects,
+                };
+                tree.days.insert(rel, day);
+                Ok(true)
+            }
+            Put::Other => Ok(false),
+        }
+    }
+
+    /// Reads the file of a day.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn read_file(&self, path: &Path) -> Result<Reading> {
+        let failed = |error: io::Error| io_error(path, &error);
+        loop {
+            let Some(stamp) = self.files.stamp(path).map_err(failed)? else {
+                return Ok(Reading::Gone);
+            };
+            let text = match self.files.read(path) {
+                Ok(text) => text,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Reading::Gone),
+                Err(error) => return Err(failed(error)),
+            };
+            // Else it was replaced in between, and the stamp is not that of the text.
+            if self.files.stamp(path).map_err(failed)? == Some(stamp) {
+                return Ok(match otoml::read_day(self.ty, &text) {
+                    Ok(found) => Reading::Good(Contents { stamp, text, found }),
+                    Err(faults) => Reading::Faulty(stamp, faults),
+                });
+            }
+        }
+    }
+
+    /// An event that is in some file of a day near the time in its id, as the file of the highest
+    /// revision has it. For events of which the log no longer has the content.
+    ///
+    /// # Errors
+    /// Those of the file system; `Corrupt` where it is not found, and a file that names it is faulty.
+    pub(crate) fn find(&self, id: &Id) -> Result<Option<Row>> {
+        let mut best: Option<Row> = None;
+        let mut faulty = None;
+        for day in name::near(id) {
+            for name in self.names(&day)? {
+                let path = self.path(&day, &name);
+                let bytes = match self.files.read(&path) {
+                    Ok(bytes) => bytes,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(io_error(&path, &error)),
+                };
+                // Parsing is a hundred times dearer than looking for the id.
+                if !contains(&bytes, id.as_str().as_bytes()) {
+                    continue;
+                }
+                match otoml::read_day(self.ty, &bytes) {
+                    Ok(found) => {
+                        let own = found.into_iter().filter(|found| found.id.as_ref() == Some(id));
+                        for row in own.filter_map(Found::into_row) {
+                            if best.as_ref().is_none_or(|best| best.rev < row.rev) {
+                                best = Some(row);
+                            }
+                        }
+                    }
+                    Err(faults) => faulty = Some((path, faults)),
+                }
+            }
+        }
+        match (best, faulty) {
+            (None, Some((path, faults))) => {
+                let (line, message) = match faults.first() {
+                    Some(fault) => (Some(fault.line), fault.message.as_str()),
+                    None => (None, "cannot be read"),
+                };
+                Err(corrupt(&path, line, message))
+            }
+            (best, _) => Ok(best),
+        }
+    }
+
+    /// The events of each day, in the order of their times, then ids. Of an event that comes twice
+    /// the later one.
+    fn by_day<'r>(&self, rows: &'r [Row]) -> BTreeMap<Day, Vec<&'r Row>> {
+        let mut latest: HashMap<&Id, &Row> = HashMap::with_capacity(rows.len());
+        for row in rows {
+            latest.insert(&row.id, row);
+        }
+        let mut days: BTreeMap<Day, Vec<&Row>> = BTreeMap::new();
+        for row in latest.into_values() {
+            days.entry(Day::of(self.time(row))).or_default().push(row);
+        }
+        for rows in days.values_mut() {
+            rows.sort_unstable_by(|a, b| (self.time(a), &a.id).cmp(&(self.time(b), &b.id)));
+        }
+        days
+    }
+
+    fn time(&self, row: &Row) -> osis_core::time::Time {
+        let field = self.ty.log().map(|log| log.time);
+        let time = field.and_then(|field| row.values.get(field)).and_then(|value| value.as_time());
+        time.unwrap_or(row.created_at)
+    }
+
+    fn version(&self, row: &Row) -> Version {
+        Version {
+            rev: row.rev,
+            hash: Hash::of(self.ty, &row.values),
+        }
+    }
+
+    fn versions(&self, rows: &[&Row]) -> Vec<(Id, Version)> {
+        rows.iter().map(|row| (row.id.clone(), self.version(row))).collect()
+    }
+
+    /// Writes a file of exactly these events.
+    fn write_whole(
+        &self,
+        tree: &mut Tree,
+        path: &Path,
+        rows: &[&Row],
+        inspect: &mut Vec<PathBuf>,
+    ) -> Result<()> {
+        let Some(rel) = self.rel(path) else {
+            return Ok(());
+        };
+        let objects = self.versions(rows);
+        let known = tree.days.get(&rel);
+        if let Some(known) = known
+            && known.objects == objects
+            && put::stamp(self.files, path)? == Some(known.stamp)
+        {
+            return Ok(());
+        }
+        let text = otoml::day(self.ty, rows);
+        let known = known.map(|known| known.stamp);
+        match put::put(self.files, path, text.as_bytes(), known.as_ref(), false)? {
+            Put::Done(stamp) => {
+                let type_id = self.ty.id;
+                let day = DayFile {
+                    stamp,
+                    type_id,
+                    objects,
+                };
+                tree.days.insert(rel, day);
+            }
+            Put::Other => inspect.push(path.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Brings one file up to date; whether it was as it is known.
+    fn rewrite_file(
+        &self,
+        tree: &mut Tree,
+        rel: &str,
+        path: &Path,
+        changed: &HashMap<Id, Option<Row>>,
+    ) -> Result<bool> {
+        let Reading::Good(read) = self.read_file(path)? else {
+            return Ok(false);
+        };
+        if tree.days.get(rel).map(|known| known.stamp) != Some(read.stamp) {
+            return Ok(false);
+        }
+        let edits = read.found.iter().map(|found| {
+            match found.id.as_ref().and_then(|id| changed.get(id)) {
+                None => Edit::Keep,
+                Some(None) => Edit::Drop,
+                Some(Some(row)) => Edit::Put(row.clone()),
+            }
+        });
+        let edits: Vec<Edit> = edits.collect();
+        self.edit(tree, path, &read, &edits)
+    }
+
+    /// Files that are not known, of days in which the events may be.
+    fn unknown_near(
+        &self,
+        tree: &Tree,
+        changed: &HashMap<Id, Option<Row>>,
+    ) -> Result<Vec<PathBuf>> {
+        let mut days: Vec<Day> = changed.keys().flat_map(name::near).collect();
+        days.sort_unstable();
+        days.dedup();
+        let mut unknown = Vec::new();
+        for day in days {
+            for name in self.names(&day)? {
+                let path = self.path(&day, &name);
+                let is_known = self.rel(&path).is_some_and(|rel| tree.days.contains_key(&rel));
+                if !is_known {
+                    unknown.push(path);
+                }
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// The names of the files of a day, in order.
+    fn names(&self, day: &Day) -> Result<Vec<String>> {
+        let mut names = self.list(day)?;
+        names.retain(|name| Name::parse(name).is_some_and(|name| name.day == day.day));
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    /// All names in the directory of a day.
+    fn list(&self, day: &Day) -> Result<Vec<String>> {
+        let directory = self.directory(day);
+        let names = self.files.list(&directory);
+        names.map_err(|error| io_error(&directory, &error))
+    }
+
+    fn directory(&self, day: &Day) -> PathBuf {
+        let folder = self.layout.folder(self.ty);
+        folder.join(format!("{:04}", day.year)).join(format!("{:02}", day.month))
+    }
+
+    fn path(&self, day: &Day, name: &str) -> PathBuf {
+        self.directory(day).join(name)
+    }
+
+    /// A path as [`Tree::days`] has it.
+    fn rel(&self, path: &Path) -> Option<String> {
+        rel(self.layout, path)
+    }
+}
+
+/// A path as [`Tree::days`] has it; nothing if it does not lie in the store.
+pub(crate) fn rel(layout: &Layout, path: &Path) -> Option<String> {
+    let rel = path.strip_prefix(layout.root()).ok()?;
+    rel.to_str().map(str::to_owned)
+}
+
+/// Whether a text contains another.
+fn contains(text: &[u8], wanted: &[u8]) -> bool {
+    let Some(&first) = wanted.first() else {
+        return true;
+    };
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(|&byte| byte == first) {
+        if rest[at..].starts_with(wanted) {
+            return true;
+        }
+        rest = &rest[at + 1..];
+    }
+    false
+}

@@ -1,0 +1,153 @@
+//! Takes people's edits into the store, as commits like any other.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use osis_core::batch::{Batch, Commit, Outcome};
+use osis_core::error::{Error, ErrorKind};
+
+use super::marks::Key;
+use super::tree::Known;
+use super::worker::Worker;
+use crate::files::Stamp;
+use crate::record::{Hash, Version};
+
+/// How often edits that were refused for the sake of others are tried again at once.
+const ROUNDS: usize = 8;
+/// How long an edit waits when the store takes none.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// A person's edit.
+#[derive(Debug)]
+pub(super) struct Edit {
+    /// The object.
+    pub(super) key: Key,
+    /// Its file.
+    pub(super) path: PathBuf,
+    /// What was read there; nothing if the file was removed.
+    pub(super) seen: Option<(Stamp, Version)>,
+    /// What it comes to.
+    pub(super) batch: Batch,
+}
+
+impl Worker<'_> {
+    /// Takes edits in, each for itself. Those refused for the sake of others are tried again after
+    /// the others: two files that refer to each other, or that swap a key, come in any order.
+    pub(super) fn submit_edits(&mut self, edits: Vec<Edit>) {
+        let mut left = edits;
+        for _ in 0..ROUNDS {
+            if left.is_empty() {
+                return;
+            }
+            let batches = left.iter().map(|edit| edit.batch.clone()).collect();
+            let answers = (self.submit.0)(batches);
+            // What came of them is known before anything is said about their files.
+            self.drain();
+            let mut refused: Vec<(Edit, Error)> = Vec::new();
+            let mut has_taken = false;
+            let mut answers = answers.into_iter();
+            for edit in left.drain(..) {
+                match answers.next().unwrap_or_else(|| Err(crate::error::closed())) {
+                    Ok(commit) => {
+                        has_taken = true;
+                        self.is_taken(&edit, &commit);
+                    }
+                    Err(error) if waits_for_others(&error) => refused.push((edit, error)),
+                    Err(error) => self.is_refused(edit, &error),
+                }
+            }
+            if !has_taken {
+                for (edit, error) in refused {
+                    self.is_refused(edit, &error);
+                }
+                return;
+            }
+            left = refused.into_iter().map(|(edit, _)| edit).collect();
+        }
+        for edit in left {
+            // So many rounds that something else must be wrong: the usual wait tells.
+            self.put_back(&edit, RETRY);
+        }
+    }
+
+    fn is_taken(&mut self, edit: &Edit, commit: &Commit) {
+        let key = &edit.key;
+        self.settle(&edit.path);
+        let Some((stamp, version)) = edit.seen else {
+            self.tree.objects.remove(key);
+            self.dirty.release(key, Instant::now());
+            return;
+        };
+        let known = Known {
+            stamp,
+            version,
+            is_canonical: false,
+        };
+        self.tree.objects.insert(key.clone(), known);
+        if let Some(Outcome::Object { type_id, row }) = commit.outcomes.first() {
+            let hash = Hash::of(&self.schema.types[*type_id], &row.values);
+            let version = Version { rev: row.rev, hash };
+            self.edits.insert(key.clone(), version);
+        }
+        // Revision and times are written back.
+        let now = Instant::now();
+        self.dirty.mark(key.clone(), commit.seq.max(1), false, now);
+        self.dirty.release(key, now);
+    }
+
+    fn is_refused(&mut self, edit: Edit, error: &Error) {
+        let Edit {
+            key, path, seen, ..
+        } = edit;
+        let is_for_now = matches!(
+            error.kind(),
+            ErrorKind::Unavailable { .. }
+                | ErrorKind::StorageFull
+                | ErrorKind::RateLimited { .. }
+                | ErrorKind::Internal
+                | ErrorKind::Corrupt { .. }
+        );
+        if is_for_now {
+            tracing::warn!(path = %path.display(), %error, "an edit waits");
+            self.look_later(&key, path, seen.map(|(stamp, _)| stamp), RETRY);
+            return;
+        }
+        let has_changed = matches!(
+            error.kind(),
+            ErrorKind::RevMismatch { .. } | ErrorKind::NotFound { .. }
+        );
+        match seen {
+            // Somebody was quicker; what the file is now is judged again.
+            Some((stamp, _)) if has_changed => {
+                self.look_later(&key, path, Some(stamp), Duration::ZERO);
+            }
+            Some((stamp, _)) => {
+                let retries = waits_for_others(error);
+                self.note_refused(&path, stamp, error.message(), retries);
+            }
+            None if has_changed => self.look_later(&key, path, None, Duration::ZERO),
+            None => {
+                tracing::warn!(
+                    path = %path.display(),
+                    %error,
+                    "the file was removed, and is put back: the object cannot be deleted"
+                );
+                self.tree.objects.remove(&key);
+                self.refold(&key, &path);
+            }
+        }
+    }
+
+    fn put_back(&mut self, edit: &Edit, wait: Duration) {
+        let stamp = edit.seen.map(|(stamp, _)| stamp);
+        self.look_later(&edit.key, edit.path.clone(), stamp, wait);
+    }
+}
+
+/// Whether an edit may be fine once others are taken in.
+fn waits_for_others(error: &Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Reference { .. } | ErrorKind::Conflict { .. }
+    )
+}

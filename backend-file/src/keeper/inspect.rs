@@ -1,0 +1,581 @@
+//! Looks at files that are not as the store left them, and finds out what they are: an edit, an
+//! older fold, a file that is broken.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use osis_core::batch::{Batch, Op, SetMode};
+use osis_core::input::{Draft, Target};
+use osis_core::value::Value;
+
+use super::edits::Edit;
+use super::fold::{self, Content, Fault};
+use super::marks::Key;
+use super::tree::Known;
+use super::walk::{self, Differences, Kind};
+use super::worker::Worker;
+use crate::files::Stamp;
+use crate::record::Version;
+
+/// How long a file must stand still before it is read: editors write in several steps.
+const STILL: Duration = Duration::from_millis(60);
+/// How long a file must be missing before it counts as deleted: editors rename files over others,
+/// and some remove the old one first.
+const MISSING: Duration = Duration::from_millis(200);
+/// How long a file that never stands still is waited for.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// How long a file is left alone after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+/// How many files are looked at before other things are.
+const BATCH: usize = 1000;
+/// How long a file of a later revision than this process knows of may be ahead of the log, on a
+/// volume where the log of another host shows late.
+const AHEAD: Duration = Duration::from_secs(5);
+
+/// A file of which it is not yet known what it is.
+#[derive(Debug, Clone)]
+pub(super) struct Suspect {
+    /// The object that it is of, by its name.
+    key: Key,
+    /// Whether it lies where the object's file does not belong.
+    is_astray: bool,
+    /// As it was last seen.
+    stamp: Option<Stamp>,
+    /// When it is looked at again.
+    due: Instant,
+    /// Since when it is suspected.
+    since: Instant,
+}
+
+/// A file that cannot be taken in as it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Held {
+    /// As it was then.
+    stamp: Option<Stamp>,
+    /// Whether it may be taken in after other commits, though it does not change itself.
+    pub(super) retries: bool,
+    /// When it is tried again, and how long after that.
+    next: Instant,
+    wait: Duration,
+    /// The state in which it was refused.
+    seq: u64,
+}
+
+impl Held {
+    /// One that only its person can mend.
+    pub(super) fn broken(stamp: Option<Stamp>) -> Self {
+        Self {
+            stamp,
+            retries: false,
+            next: Instant::now(),
+            wait: RETRY,
+            seq: 0,
+        }
+    }
+}
+
+/// A file that stood still, as it was read.
+struct Read {
+    path: PathBuf,
+    suspect: Suspect,
+    stamp: Stamp,
+    content: Result<(Content, bool), Fault>,
+}
+
+impl Worker<'_> {
+    /// Looks at paths that a watcher named.
+    pub(super) fn look(&mut self, paths: &[PathBuf]) {
+        let found = walk::look(&self.shared.layout, &self.schema, &self.tree, paths);
+        self.take_differences(found);
+    }
+
+    /// Looks at all files.
+    pub(super) fn walk(&mut self) {
+        let began = Instant::now();
+        let found = walk::all(&self.shared.layout, &self.schema, &self.tree);
+        if let Some(watcher) = &self.watcher {
+            watcher.scanned(began.elapsed());
+        }
+        self.take_differences(found);
+    }
+
+    fn take_differences(&mut self, found: osis_core::error::Result<Differences>) {
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                tracing::warn!(%error, "people's edits cannot be looked for");
+                return;
+            }
+        };
+        for (path, why) in &found.unreadable {
+            tracing::warn!(path = %path.display(), why, "cannot be looked at");
+        }
+        for place in found.changed_or_new {
+            let stamp = Some(place.stamp);
+            if self.held.get(&place.path).is_some_and(|held| held.stamp == stamp) {
+                continue;
+            }
+            match place.kind {
+                Kind::Object(id) => self.suspect(&(place.type_id, id), &place.path, stamp),
+                Kind::Misplaced(Some(id)) => {
+                    let key = (place.type_id, id);
+                    self.add_suspect(&key, &place.path, stamp, true, STILL);
+                }
+                Kind::Odd | Kind::Misplaced(None) => self.note_odd(&place.path, place.stamp),
+                Kind::Day => self.suspect_day(place.type_id, &place.path, stamp),
+            }
+        }
+        for key in found.gone {
+            let path = self.path_of(key.0, &key.1);
+            self.add_suspect(&key, &path, None, false, MISSING);
+        }
+        for rel in found.gone_days {
+            if let Some(type_id) = self.tree.days.get(&rel).map(|known| known.type_id) {
+                let path = self.shared.root().join(&rel);
+                self.suspect_day(type_id, &path, None);
+            }
+        }
+    }
+
+    /// Has a file looked at once it stands still.
+    pub(super) fn suspect(&mut self, key: &Key, path: &Path, stamp: Option<Stamp>) {
+        let still = match stamp {
+            Some(_) => STILL,
+            None => MISSING,
+        };
+        self.add_suspect(key, path, stamp, false, still);
+    }
+
+    fn add_suspect(
+        &mut self,
+        key: &Key,
+        path: &Path,
+        stamp: Option<Stamp>,
+        is_astray: bool,
+        still: Duration,
+    ) {
+        let now = Instant::now();
+        self.suspects.entry(path.to_owned()).or_insert_with(|| Suspect {
+            key: key.clone(),
+            is_astray,
+            stamp,
+            due: now + still,
+            since: now,
+        });
+    }
+
+    /// Notes what is wrong with a file, and leaves it as it is until it changes.
+    pub(super) fn note_broken(&mut self, key: &Key, path: &Path, stamp: Stamp, fault: Fault) {
+        let (line, message) = fault;
+        self.shared.problems.note(path, line, message);
+        self.held.insert(path.to_owned(), Held::broken(Some(stamp)));
+        tracing::debug!(id = %key.1, "the last good version stays in force");
+    }
+
+    /// Notes why an edit was refused. `retries`: other commits may make it good.
+    pub(super) fn note_refused(&mut self, path: &Path, stamp: Stamp, why: &str, retries: bool) {
+        self.shared.problems.note(path, None, why);
+        let before = self.held.get(path).filter(|held| held.stamp == Some(stamp));
+        let wait = before.map_or(RETRY, |held| (held.wait * 2).min(RETRY * 64));
+        let held = Held {
+            stamp: Some(stamp),
+            retries,
+            next: Instant::now() + wait,
+            wait,
+            seq: self.state.seq,
+        };
+        self.held.insert(path.to_owned(), held);
+    }
+
+    /// Looks again at an edit that was refused, for the store has changed its object.
+    pub(super) fn reconsider(&mut self, key: &Key) {
+        let path = self.path_of(key.0, &key.1);
+        if let Some(held) = self.held.get(&path)
+            && held.retries
+        {
+            let stamp = held.stamp;
+            self.suspect(key, &path, stamp);
+        }
+    }
+
+    /// Looks again at edits that were refused for the sake of other objects.
+    fn retry_refused(&mut self, now: Instant) {
+        let seq = self.state.seq;
+        let due: Vec<(PathBuf, Option<Stamp>)> = self
+            .held
+            .iter()
+            .filter(|(_, held)| held.retries && held.next <= now && held.seq < seq)
+            .take(BATCH)
+            .map(|(path, held)| (path.clone(), held.stamp))
+            .collect();
+        for (path, stamp) in due {
+            let found = walk::look(
+                &self.shared.layout,
+                &self.schema,
+                &self.tree,
+                std::slice::from_ref(&path),
+            );
+            let Ok(found) = found else { continue };
+            if found.changed_or_new.is_empty() {
+                // It is gone, which is told by itself where it means something.
+                self.settle(&path);
+            }
+            for place in found.changed_or_new {
+                let is_astray = matches!(place.kind, Kind::Misplaced(_));
+                if let Kind::Object(id) | Kind::Misplaced(Some(id)) = place.kind {
+                    let key = (place.type_id, id);
+                    self.add_suspect(&key, &path, stamp, is_astray, Duration::ZERO);
+                }
+            }
+        }
+    }
+
+    /// Finds out what those suspects are that stood still long enough, and takes edits in.
+    pub(super) fn inspect_due(&mut self) {
+        let now = Instant::now();
+        if !self.held.is_empty() {
+            self.retry_refused(now);
+        }
+        let mut due: Vec<(PathBuf, Suspect)> = self
+            .suspects
+            .iter()
+            .filter(|(_, suspect)| suspect.due <= now)
+            .map(|(path, suspect)| (path.clone(), suspect.clone()))
+            .collect();
+        if due.is_empty() {
+            return;
+        }
+        // What is referred to comes before what refers; files that are gone come last, those that
+        // refer first.
+        let rank = &self.rank;
+        due.sort_by_cached_key(|(path, suspect)| {
+            let rank = rank[suspect.key.0];
+            match suspect.stamp {
+                Some(_) => (0, rank, path.clone()),
+                None => (1, usize::MAX - rank, path.clone()),
+            }
+        });
+        due.truncate(BATCH);
+        let mut edits = Vec::new();
+        let mut read = Vec::with_capacity(due.len());
+        let mut gone = Vec::new();
+        for (path, mut suspect) in due {
+            let stamp = match self.shared.files.stamp(&path) {
+                Ok(stamp) => stamp,
+                Err(error) => {
+                    tracing::debug!(path = %path.display(), %error, "cannot be looked at");
+                    suspect.due = now + RETRY;
+                    self.suspects.insert(path, suspect);
+                    continue;
+                }
+            };
+            if stamp != suspect.stamp && now.duration_since(suspect.since) < PATIENCE {
+                let still = if stamp.is_some() { STILL } else { MISSING };
+                suspect.stamp = stamp;
+                suspect.due = now + still;
+                self.suspects.insert(path, suspect);
+                continue;
+            }
+            self.suspects.remove(&path);
+            match stamp {
+                None => gone.push((path, suspect)),
+                Some(stamp) if stamp.is_file => {
+                    if let Some(seen) = self.read_suspect(path, suspect, stamp) {
+                        read.push(seen);
+                    }
+                }
+                Some(stamp) => self.note_odd(&path, stamp),
+            }
+        }
+        if let Err(error) = self.catch_up() {
+            tracing::debug!(%error, "edits wait: the log cannot be read");
+            let again = read.into_iter().map(|read| (read.path, read.suspect));
+            for (path, suspect) in again.chain(gone) {
+                self.put_off(path, suspect, RETRY);
+            }
+            return;
+        }
+        for seen in read {
+            edits.extend(self.judge_file(seen));
+        }
+        for (path, suspect) in gone {
+            edits.extend(self.judge_gone(path, suspect));
+        }
+        self.submit_edits(edits);
+    }
+
+    /// Looks at a file again after some time.
+    pub(super) fn look_later(
+        &mut self,
+        key: &Key,
+        path: PathBuf,
+        stamp: Option<Stamp>,
+        wait: Duration,
+    ) {
+        let now = Instant::now();
+        let suspect = Suspect {
+            key: key.clone(),
+            is_astray: false,
+            stamp,
+            due: now,
+            since: now,
+        };
+        self.put_off(path, suspect, wait);
+    }
+
+    fn put_off(&mut self, path: PathBuf, mut suspect: Suspect, wait: Duration) {
+        suspect.due = Instant::now() + wait;
+        self.suspects.entry(path).or_insert(suspect);
+    }
+
+    fn read_suspect(&mut self, path: PathBuf, suspect: Suspect, stamp: Stamp) -> Option<Read> {
+        let bytes = match self.read_whole(&path, stamp) {
+            Ok(Some(bytes)) => bytes,
+            other => {
+                if let Err(error) = other {
+                    tracing::debug!(path = %path.display(), %error, "cannot be read");
+                }
+                self.put_off(path, suspect, STILL);
+                return None;
+            }
+        };
+        let schema = Arc::clone(&self.schema);
+        let (type_id, id) = &suspect.key;
+        let ty = &schema.types[*type_id];
+        let content = fold::content(ty, id, &bytes).map(|content| {
+            let is_canonical = fold::is_canonical(ty, id, &content, &bytes);
+            (content, is_canonical)
+        });
+        Some(Read {
+            path,
+            suspect,
+            stamp,
+            content,
+        })
+    }
+
+    /// What a file that is there comes to.
+    fn judge_file(&mut self, read: Read) -> Option<Edit> {
+        let Read {
+            path,
+            suspect,
+            stamp,
+            content,
+        } = read;
+        let key = suspect.key.clone();
+        let (content, is_canonical) = match content {
+            Ok(content) => content,
+            Err(fault) => {
+                self.note_broken(&key, &path, stamp, fault);
+                return None;
+            }
+        };
+        if suspect.is_astray {
+            self.bring_home(&key, &path, stamp);
+            return None;
+        }
+        let version = content.version;
+        let Some(current) = self.state.get(key.0, &key.1).cloned() else {
+            // Another process may have put it back after it was deleted, without knowing.
+            let is_late = self.dirty.contains(&key) || self.shared.is_network;
+            if is_late && self.recent.has(&key, version) {
+                self.refold(&key, &path);
+                return None;
+            }
+            return Some(self.new_edit(key, path, stamp, content));
+        };
+        let row = &current.row;
+        let found = &content.found;
+        if version.hash == current.hash {
+            let is_current = found.rev == Some(row.rev)
+                && found.id.is_some()
+                && found.created_at == Some(row.created_at)
+                && found.updated_at == Some(row.updated_at);
+            if !is_current {
+                // Revision and times are the store's own, and are put back.
+                self.tree.objects.remove(&key);
+                self.refold(&key, &path);
+                return None;
+            }
+            let known = Known {
+                stamp,
+                version,
+                is_canonical,
+            };
+            self.tree.objects.insert(key.clone(), known);
+            self.settle(&path);
+            self.dirty.release(&key, Instant::now());
+            return None;
+        }
+        let is_ahead = self.shared.is_network
+            && version.rev > row.rev
+            && suspect.since.elapsed() < AHEAD;
+        if is_ahead {
+            self.put_off(path, suspect, STILL * 4);
+            return None;
+        }
+        let known = self.tree.objects.get(&key).map(|known| known.version);
+        let is_current = known == Some(current.version());
+        let is_late = self.shared.is_network || !is_current;
+        if is_late && self.recent.has(&key, version) {
+            self.refold(&key, &path);
+            return None;
+        }
+        let is_on_top = is_current
+            || found.rev == Some(row.rev)
+            || self.edits.get(&key) == Some(&current.version())
+            || (known.is_none() && found.rev.is_none());
+        if !is_on_top {
+            self.keep_raced(&key, &path, stamp);
+            return None;
+        }
+        Some(set_edit(key, path, stamp, content, row.rev))
+    }
+
+    /// What a file that is not there comes to.
+    fn judge_gone(&mut self, path: PathBuf, suspect: Suspect) -> Option<Edit> {
+        self.settle(&path);
+        if suspect.is_astray {
+            return None;
+        }
+        // A volume that is not mounted must not look like a person who deletes everything.
+        if !matches!(self.shared.files.stamp(&self.shared.layout.store_file()), Ok(Some(_))) {
+            self.put_off(path, suspect, RETRY);
+            return None;
+        }
+        let key = suspect.key;
+        let known = self.tree.objects.get(&key).map(|known| known.version);
+        let Some(current) = self.state.get(key.0, &key.1).cloned() else {
+            self.tree.objects.remove(&key);
+            self.dirty.release(&key, Instant::now());
+            return None;
+        };
+        let is_on_top = known == Some(current.version())
+            || (known.is_some() && self.edits.get(&key) == Some(&current.version()));
+        if !is_on_top {
+            // It was never written, or the store has changed it since: it is written again.
+            self.tree.objects.remove(&key);
+            self.refold(&key, &path);
+            return None;
+        }
+        let op = Op::Delete {
+            type_id: key.0,
+            target: Target::Id(key.1.clone()),
+            if_rev: Some(current.row.rev),
+        };
+        Some(Edit {
+            key,
+            path,
+            seen: None,
+            batch: Batch::of(vec![op]),
+        })
+    }
+
+    fn new_edit(&self, key: Key, path: PathBuf, stamp: Stamp, content: Content) -> Edit {
+        let values = content.found.values.iter().cloned();
+        // What is absent gets its default.
+        let values = values.map(|value| (!value.is_null()).then_some(value));
+        let draft = Draft {
+            id: Some(key.1.clone()),
+            values: values.collect(),
+            links: Vec::new(),
+        };
+        let op = Op::New {
+            type_id: key.0,
+            draft,
+        };
+        Edit {
+            key,
+            path,
+            seen: Some((stamp, content.version)),
+            batch: Batch::of(vec![op]),
+        }
+    }
+
+    /// Has an object folded, whatever is in its file.
+    pub(super) fn refold(&mut self, key: &Key, path: &Path) {
+        self.settle(path);
+        let now = Instant::now();
+        // All commits of it so far may be in no file.
+        let seq = self.folded_seq(key);
+        self.dirty.mark(key.clone(), seq, false, now);
+        self.dirty.release(key, now);
+    }
+
+    /// Folds an object over an edit that was made while the store changed it; keeps the edit.
+    fn keep_raced(&mut self, key: &Key, path: &Path, stamp: Stamp) {
+        let turn = match self.turn.take() {
+            Ok(Some(turn)) => turn,
+            _ => {
+                self.suspect(key, path, Some(stamp));
+                return;
+            }
+        };
+        let mark = self.dirty.remove(key);
+        let seq = mark.map_or_else(|| self.folded_seq(key), |mark| mark.seq);
+        if let Err((path, error)) = self.fold_over(key, seq, false, Some(stamp)) {
+            tracing::warn!(path = %path.display(), %error, "an edit cannot be kept beside yet");
+            self.dirty.mark(key.clone(), seq, false, Instant::now() + RETRY);
+            self.suspect(key, &path, Some(stamp));
+        }
+        drop(turn);
+    }
+
+    /// Moves a file to where it belongs.
+    fn bring_home(&mut self, key: &Key, path: &Path, stamp: Stamp) {
+        let right = self.path_of(key.0, &key.1);
+        let files = Arc::clone(&self.shared.files);
+        let moved = right.parent().map_or(Ok(()), |shard| files.create_directory(shard));
+        match moved.and_then(|()| files.rename_new(path, &right)) {
+            Ok(()) => {
+                self.settle(path);
+                self.suspects.remove(&right);
+                self.suspect(key, &right, Some(stamp));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                let shown = right.strip_prefix(self.shared.root()).unwrap_or(&right);
+                let why = format!(
+                    "is a second file for {}; {} is the one that counts: remove one of them",
+                    key.1,
+                    shown.display()
+                );
+                self.note_refused(path, stamp, &why, true);
+            }
+            Err(error) => {
+                let why = format!("belongs to {} and cannot be moved there: {error}", right.display());
+                self.note_refused(path, stamp, &why, true);
+            }
+        }
+    }
+
+    /// The oldest commit of an object that may be in no file, when its file is found to be wrong:
+    /// what was verified may be undone by that, so it is not known.
+    fn folded_seq(&self, key: &Key) -> u64 {
+        let _ = key;
+        self.state.seq.max(1)
+    }
+}
+
+fn set_edit(key: Key, path: PathBuf, stamp: Stamp, content: Content, rev: i64) -> Edit {
+    let values = content.found.values.iter().cloned().map(Some);
+    let draft = Draft {
+        id: None,
+        values: values.collect::<Vec<Option<Value>>>(),
+        links: Vec::new(),
+    };
+    let op = Op::Set {
+        type_id: key.0,
+        target: Target::Id(key.1.clone()),
+        draft,
+        mode: SetMode::Patch,
+        if_rev: Some(rev),
+        upsert: false,
+    };
+    Edit {
+        key,
+        path,
+        seen: Some((stamp, content.version)),
+        batch: Batch::of(vec![op]),
+    }
+}

@@ -1,0 +1,156 @@
+//! Keeps the objects' files and the store the same: folds commits into files, takes people's edits
+//! into the store.
+//!
+//! One thread does both, so that it knows each file as it left it:
+//!
+//! - `fold` writes objects as the state has them into their files, `events` those of log types;
+//! - `inspect` finds out what a file is that is not as it was left, `day` the same of days' files;
+//!   `edits` takes what people wrote into the store;
+//! - `sync` has files on disk before the log lets go of what is in them;
+//! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them.
+
+mod day;
+mod days;
+mod edits;
+mod events;
+mod fold;
+mod inspect;
+mod marks;
+mod names;
+mod poll;
+mod rebuild;
+mod recent;
+mod scan;
+mod sync;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod turn;
+mod walk;
+mod watch;
+mod worker;
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use osis_core::batch::{Batch, Commit};
+use osis_core::error::{Error, Result};
+use osis_core::object::{Id, Row};
+use osis_core::schema::TypeId;
+use osis_core::time::Time;
+
+use self::days::Days;
+use self::watch::{Seen, Watcher};
+use self::worker::{Order, Worker};
+use crate::error::{corrupt, io_error};
+use crate::shared::Shared;
+use crate::state::Applied;
+
+pub(crate) use rebuild::{Ground, rebuild};
+pub(crate) use tree::{DayFile, Known, Tree};
+
+/// The way by which edits become commits: as clients' writes, in order, each batch for itself.
+/// Blocks until they are durable and taken into the state.
+pub(crate) type Submit = Arc<dyn Fn(Vec<Batch>) -> Vec<Result<Commit>> + Send + Sync>;
+
+/// Keeps the objects' files and the store the same, while it is open.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    orders: Sender<Order>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Keeper {
+    /// Starts. `applied` has all that was taken into the state since `tree` was true, and tells of
+    /// all that will be.
+    ///
+    /// # Errors
+    /// If the process can have no further thread.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        tree: Tree,
+        applied: Receiver<Arc<Applied>>,
+        submit: Submit,
+    ) -> Result<Self> {
+        let (orders, receiver) = channel();
+        let (layout, schema) = (&shared.layout, &shared.schema);
+        let watcher = Watcher::start(layout, schema, shared.is_network, orders.clone())?;
+        // What changed before it was watched is found by looking.
+        let _ = orders.send(Order::Walk);
+        let work = move || {
+            let mut worker = Worker::new(&shared, tree, applied, receiver, submit);
+            worker.watcher = Some(watcher);
+            worker.run();
+        };
+        let thread = std::thread::Builder::new()
+            .name("osis-keeper".to_owned())
+            .spawn(work)
+            .map_err(|error| Error::internal("no thread for keeping files", error))?;
+        Ok(Self {
+            orders,
+            thread: Mutex::new(Some(thread)),
+        })
+    }
+
+    /// Waits until all that was committed is in files, on disk, and what people changed in files
+    /// until now is taken in or refused.
+    pub(crate) fn settle(&self) {
+        let (sender, receiver) = channel();
+        if self.orders.send(Order::Settle(sender)).is_ok() {
+            // It ends early where the keeper does.
+            let _ = receiver.recv();
+        }
+    }
+
+    /// Folds what is left, saves what is known, and ends. Again: nothing.
+    pub(crate) fn close(&self) {
+        // It may have ended by itself.
+        let _ = self.orders.send(Order::Close);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
+            && thread.join().is_err()
+        {
+            tracing::error!("the keeper of objects' files has panicked; the log has all data");
+        }
+    }
+}
+
+impl From<Seen> for Order {
+    fn from(seen: Seen) -> Self {
+        match seen {
+            Seen::Path(path) => Self::Look(path),
+            Seen::Rescan => Self::Walk,
+        }
+    }
+}
+
+/// Reads an object whose content the log no longer has from its file; nothing where there is none.
+///
+/// # Errors
+/// Those of the file system; `Corrupt` where the file is broken.
+pub(crate) fn load(shared: &Shared, type_id: TypeId, id: &Id) -> Result<Option<Row>> {
+    let ty = &shared.schema.types[type_id];
+    if ty.log().is_some() {
+        return Days::of(shared, type_id).find(id);
+    }
+    let path = shared.layout.object(ty, id);
+    let bytes = match shared.files.read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(io_error(&path, &error)),
+    };
+    let content = fold::content(ty, id, &bytes)
+        .map_err(|(line, message)| corrupt(&path, line, &message))?;
+    let found = content.found;
+    // What a person has taken out of the file is not known any more.
+    let created_at = found.created_at.or_else(|| id.uuid_v7_time()).unwrap_or_else(Time::now);
+    Ok(Some(Row {
+        id: id.clone(),
+        rev: found.rev.unwrap_or(1),
+        created_at,
+        updated_at: found.updated_at.unwrap_or(created_at).max(created_at),
+        values: found.values,
+    }))
+}

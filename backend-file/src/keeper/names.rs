@@ -1,0 +1,75 @@
+//! Names of what the keeper writes beside the objects' files. No other part of the store takes
+//! them for files of objects.
+
+use std::path::{Path, PathBuf};
+
+use osis_core::object::Id;
+use osis_core::time::Time;
+
+const ENDING: &str = ".otoml";
+const TEMPORARY: &str = ".tmp";
+const CONFLICT: &str = ".conflict-";
+
+/// What a file is that is not an object's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Beside {
+    /// An edit that was not taken, kept for the person who made it.
+    Conflict,
+    /// What is to be put in place of an object's file, or was taken out and is not yet looked at.
+    Temporary(Id),
+}
+
+/// What a name in a shard's directory says, where it is none of an object's file.
+pub(super) fn beside(name: &str) -> Option<Beside> {
+    if let Some(stem) = name.strip_suffix(TEMPORARY) {
+        let id = stem.strip_prefix('.')?.split('.').next()?;
+        return Id::parse(id).map(Beside::Temporary);
+    }
+    let stem = name.strip_suffix(ENDING)?;
+    let (id, _) = stem.split_once(CONFLICT)?;
+    Id::parse(id).map(|_| Beside::Conflict)
+}
+
+/// A name for what is written before it is put in the place of a file. `writer` tells processes
+/// apart, `n` the writes of one.
+pub(super) fn temporary(path: &Path, id: &Id, writer: &str, n: u64) -> PathBuf {
+    path.with_file_name(format!(".{id}.{writer}-{n}{TEMPORARY}"))
+}
+
+/// The name of the `n`th copy of an object's file that was made at a time.
+pub(super) fn conflict(path: &Path, id: &Id, at: Time, n: u32) -> PathBuf {
+    let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
+    let time = time.get(..15).unwrap_or(&time);
+    let again = match n {
+        0 | 1 => String::new(),
+        n => format!("-{n}"),
+    };
+    path.with_file_name(format!("{id}{CONFLICT}{time}Z{again}{ENDING}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_written() {
+        let at = Time::parse("2026-11-21T07:00:05.123Z").unwrap();
+        let path = Path::new("/s/apps/2c/a12c.otoml");
+        let id = Id::trusted("a12c");
+        let name = |path: PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
+        let copies = [1, 2].map(|n| name(conflict(path, &id, at, n)));
+        assert_eq!(
+            copies,
+            [
+                "a12c.conflict-20261121T070005Z.otoml",
+                "a12c.conflict-20261121T070005Z-2.otoml"
+            ]
+        );
+        assert_eq!(copies.map(|name| beside(&name)), [const { Some(Beside::Conflict) }; 2]);
+        let temp = name(temporary(path, &id, "host.7", 3));
+        assert_eq!(beside(&temp), Some(Beside::Temporary(id)));
+        for other in ["a12c.otoml", "a12c.otoml~", ".a12c.otoml.swp", "4913", ".tmp", "x.tmp"] {
+            assert_eq!(beside(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Builds what a process knows from nothing but the objects' files and the log.
+//!
+//! The files are read first, then the entries of the log that are not packed: so what the log says
+//! is never older than the files, and it has the word. What the log no longer holds the content of
+//! is in its file, or, if a fold was quicker than the reading, is found by looking again.
+//!
+//! A file whose version the log does not know is a person's edit, made while nobody watched. It is
+//! left out of the [`Tree`], so that the next walk comes upon it. So are files that are not served,
+//! lest they be taken for what a delete has left behind.
+
+mod check;
+mod history;
+mod read;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use osis_core::error::{ErrorKind, Result};
+use osis_core::object::{Id, Row};
+use osis_core::schema::{Schema, TypeId};
+
+use self::history::{History, Last};
+use self::read::Base;
+use super::tree::Tree;
+use crate::bodies::Bodies;
+use crate::error::unavailable;
+use crate::files::Files;
+use crate::layout::Layout;
+use crate::log::Log;
+use crate::problems::Problems;
+use crate::record::{Hash, Version};
+use crate::state::State;
+
+use super::walk;
+
+/// How often it is begun anew because others let go of a part of the log meanwhile.
+const TRIES: usize = 5;
+
+/// What building needs of a store that is being opened.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ground<'a> {
+    /// Where everything lies.
+    pub(crate) layout: &'a Layout,
+    /// The schema under which the objects are to be.
+    pub(crate) schema: &'a Arc<Schema>,
+    /// The file system.
+    pub(crate) files: &'a dyn Files,
+    /// Where large fields go.
+    pub(crate) bodies: &'a Bodies,
+    /// The log.
+    pub(crate) log: &'a Log,
+    /// Where faults are noted.
+    pub(crate) problems: &'a Problems,
+}
+
+/// The objects of each type as they will be served.
+type Objects = Vec<HashMap<Id, Served>>;
+
+/// An object that will be served, if nothing speaks against it.
+#[derive(Debug)]
+struct Served {
+    row: Row,
+    /// The log has its content, so it keeps all rules and nobody may take its place.
+    is_logged: bool,
+}
+
+/// Builds the state and what is known of the files.
+///
+/// If the log ends under another schema than this, the state is the one before that came into
+/// force.
+///
+/// # Errors
+/// `Corrupt` where an entry of the log is damaged; `Unavailable` where a directory cannot be read;
+/// those of the file system.
+pub(crate) fn rebuild(ground: &Ground<'_>) -> Result<(State, Tree)> {
+    for _ in 1..TRIES {
+        match build(ground) {
+            Err(error) if matches!(error.kind(), ErrorKind::Gone { .. }) => {}
+            built => return built,
+        }
+    }
+    build(ground)
+}
+
+fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
+    let began = Instant::now();
+    let begin = history::begin(ground)?;
+    let mut base = Base::default();
+    read_into(ground, &mut base)?;
+    let history = History::read(ground, begin)?;
+    if history.is_ahead_of(&base) {
+        // Folded while the files were read.
+        read_into(ground, &mut base)?;
+    }
+    base.report(ground);
+    let files = base.known.objects.len() + base.known.days.len();
+    let (mut objects, mut tree) = overlay(ground.schema, base, &history);
+    check::drop_faulty(ground, &mut objects, &mut tree);
+    let state = state_of(ground, objects, &history, begin)?;
+    tracing::info!(
+        store = %ground.layout.root().display(),
+        objects = state.types.iter().map(|objects| objects.ordinals.len()).sum::<usize>(),
+        files,
+        problems = ground.problems.list().len(),
+        seq = state.seq,
+        took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        "built the catalogue anew"
+    );
+    Ok((state, tree))
+}
+
+/// Reads all files that are not known in `base` as they are.
+fn read_into(ground: &Ground<'_>, base: &mut Base) -> Result<()> {
+    let differences = walk::all(ground.layout, ground.schema, &base.known)?;
+    if let Some((path, why)) = differences.unreadable.first() {
+        let shown = path.display();
+        return Err(unavailable(None, format!("{shown} cannot be read: {why}")));
+    }
+    base.forget(&differences.gone, &differences.gone_days);
+    base.read(ground, differences.changed_or_new)
+}
+
+/// Puts what the log says over what the files say.
+fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
+    let mut tree = base.known;
+    let mut objects: Objects = base
+        .rows
+        .into_iter()
+        .map(|rows| {
+            let rows = rows.into_iter().map(|(id, row)| {
+                let is_logged = false;
+                (id, Served { row, is_logged })
+            });
+            rows.collect()
+        })
+        .collect();
+    objects.resize_with(schema.types.len(), HashMap::new);
+    // Versions in day files that the log does not know: people's edits.
+    let mut strange: HashMap<(TypeId, &Id), &history::Story> = HashMap::new();
+    for ((type_id, id), story) in &history.stories {
+        let of_type = &mut objects[*type_id];
+        let final_version = story.final_version(&schema.types[*type_id]);
+        let key = (*type_id, id.clone());
+        let is_file_known = match tree.objects.get(&key) {
+            Some(known) => story.has(known.version, final_version),
+            None => true,
+        };
+        match &story.last {
+            Last::Full(row) => {
+                let row = row.clone();
+                of_type.insert(id.clone(), Served { row, is_logged: true });
+            }
+            Last::Gone => drop(of_type.remove(id)),
+            Last::Folded => {
+                if let Some(served) = of_type.get_mut(id)
+                    && served.row.rev < story.rev
+                {
+                    // An older copy that somebody put back: its content is an edit, and a revision
+                    // never falls.
+                    served.row.rev = story.rev;
+                }
+            }
+        }
+        if !is_file_known {
+            tree.objects.remove(&key);
+        }
+        if schema.types[*type_id].log().is_some() {
+            strange.insert((*type_id, id), story);
+        }
+    }
+    if !strange.is_empty() {
+        tree.days.retain(|_, day| {
+            day.objects.iter().all(|(id, version)| {
+                let story = strange.get(&(day.type_id, id));
+                story.is_none_or(|story| {
+                    let own = story.final_version(&schema.types[day.type_id]);
+                    story.has(*version, own)
+                })
+            })
+        });
+    }
+    (objects, tree)
+}
+
+/// The version of an object.
+fn version_of(ty: &osis_core::schema::Type, row: &Row) -> Version {
+    Version {
+        rev: row.rev,
+        hash: Hash::of(ty, &row.values),
+    }
+}
+
+/// The state with these objects, and the records of the feed that the log's entries have.
+fn state_of(
+    ground: &Ground<'_>,
+    objects: Objects,
+    history: &History,
+    begin: u64,
+) -> Result<State> {
+    let mut state = State::empty(ground.schema, begin.saturating_sub(1));
+    for (type_id, objects) in objects.into_iter().enumerate() {
+        let mut rows: Vec<Row> = objects.into_values().map(|served| served.row).collect();
+        rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+        for row in rows {
+            state.put(ground.schema, ground.bodies, type_id, row)?;
+        }
+    }
+    for record in &history.records {
+        state.push_record(record.clone());
+    }
+    state.seq = history.last;
+    state.trim_recent();
+    Ok(state)
+}
+
+/// The file of an object, for messages: of an event, the first that has it.
+fn file_of(ground: &Ground<'_>, tree: &Tree, type_id: TypeId, id: &Id) -> PathBuf {
+    let ty = &ground.schema.types[type_id];
+    if ty.log().is_none() {
+        return ground.layout.object(ty, id);
+    }
+    let has_it = |rel: &&String| {
+        let day = &tree.days[*rel];
+        day.type_id == type_id && day.objects.iter().any(|(own, _)| own == id)
+    };
+    match tree.days.keys().filter(has_it).min() {
+        Some(rel) => ground.layout.root().join(rel),
+        None => ground.layout.folder(ty),
+    }
+}

@@ -1,0 +1,421 @@
+//! What follows the writing of files: having them on disk, letting the log go, saving what is
+//! known, and looking after what was left beside the files.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use osis_core::time::Time;
+
+use super::events::Events;
+use super::fold;
+use super::marks::{Key, Seqs};
+use super::names::{self, Beside};
+use super::worker::Worker;
+use crate::files::Stamp;
+use crate::shared::Shared;
+
+/// How long files wait to be synced while more are written.
+const SYNC_EVERY: Duration = Duration::from_secs(2);
+/// How long files wait to be synced when nothing is written any more.
+const SYNC_QUIET: Duration = Duration::from_millis(200);
+/// How many files wait to be synced at most.
+const SYNC_MAX: usize = 20_000;
+/// How often the log is cleared of what is in files.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// How often the log is cleared of what is past its time.
+const PRUNE_EVERY: Duration = Duration::from_secs(600);
+/// How long, and how many, records of the change feed are kept at least.
+const CHANGES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+const RECORDS_KEPT: usize = 100_000;
+/// How often what is known is saved, if something changed.
+const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// After how many changes it is saved before that.
+const SAVE_CHANGES: usize = 20_000;
+/// How long a file that looks like one of a fold is left to the process that may be at it: a fold
+/// takes milliseconds.
+const ORPHAN_AGE: Duration = Duration::from_secs(60);
+/// How often it is looked whether copies of edits are still there.
+const CONFLICTS_EVERY: Duration = Duration::from_secs(1);
+/// How long a failed sync is not tried again.
+const SYNC_RETRY: Duration = Duration::from_secs(5);
+
+/// A file that was written, or found to be right, and is not yet known to be on disk.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Written {
+    /// As it was then; nothing where it was removed.
+    pub(super) stamp: Option<Stamp>,
+    /// Its text's, where that was written or read.
+    pub(super) digest: Option<u64>,
+}
+
+/// The files that are not yet known to be on disk.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    files: HashMap<Key, (u64, Written)>,
+    seqs: Seqs,
+}
+
+impl Unsynced {
+    /// Adds the file of an object, with the oldest commit that it must hold.
+    pub(super) fn add(&mut self, key: Key, seq: u64, written: Written) {
+        let mut seq = seq;
+        if let Some((before, old)) = self.files.get(&key) {
+            self.seqs.remove(*before);
+            seq = seq.min(*before);
+            let written = match (written.digest, old.stamp == written.stamp) {
+                // Found as it was left: what is known of its text still holds.
+                (None, true) => *old,
+                _ => written,
+            };
+            self.seqs.add(seq);
+            self.files.insert(key, (seq, written));
+            return;
+        }
+        self.seqs.add(seq);
+        self.files.insert(key, (seq, written));
+    }
+
+    /// The digest of an object's file that is to have this stamp.
+    pub(super) fn digest(&self, key: &Key, stamp: Stamp) -> Option<u64> {
+        let (_, written) = self.files.get(key)?;
+        (written.stamp == Some(stamp)).then_some(written.digest)?
+    }
+
+    /// Whether an object's file is among them.
+    pub(super) fn contains(&self, key: &Key) -> bool {
+        self.files.contains_key(key)
+    }
+
+    /// The oldest commit that is only in files of these.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.seqs.oldest()
+    }
+
+    fn take(&mut self) -> HashMap<Key, (u64, Written)> {
+        self.seqs = Seqs::default();
+        std::mem::take(&mut self.files)
+    }
+}
+
+/// When what was done last.
+#[derive(Debug)]
+pub(super) struct Clock {
+    synced: Instant,
+    tidied: Instant,
+    saved: Instant,
+    conflicts: Instant,
+    /// No sync before this, after one failed.
+    sync_from: Instant,
+    /// What the log was last told to be in files.
+    folded_through: u64,
+    /// Who clears the log, which may take a while.
+    tidying: Option<JoinHandle<()>>,
+    pruned: Instant,
+    /// Changes since what is known was saved.
+    pub(super) changes: usize,
+    /// The state when it was saved.
+    saved_seq: u64,
+}
+
+impl Clock {
+    /// From now on, at a seq.
+    pub(super) fn new(now: Instant, seq: u64) -> Self {
+        Self {
+            synced: now,
+            tidied: now,
+            saved: now,
+            conflicts: now,
+            sync_from: now,
+            folded_through: 0,
+            tidying: None,
+            pruned: now,
+            changes: 0,
+            saved_seq: seq,
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Does what is due by the clock.
+    pub(super) fn look_after(&mut self, now: Instant) {
+        self.sync_due(now);
+        if now.duration_since(self.clock.tidied) >= TIDY_EVERY {
+            self.tidy(false);
+        }
+        let is_due = self.clock.changes >= SAVE_CHANGES
+            || (self.clock.changes > 0 && now.duration_since(self.clock.saved) >= SAVE_EVERY);
+        if is_due {
+            self.save();
+        }
+        if now.duration_since(self.clock.conflicts) >= CONFLICTS_EVERY {
+            self.clock.conflicts = now;
+            self.look_at_conflicts();
+            self.look_at_leftovers(now);
+            let (dirty, unsynced) = (&self.dirty, &self.unsynced);
+            self.recent
+                .trim(now, |key| dirty.contains(key) || unsynced.contains(key));
+        }
+    }
+
+    fn sync_due(&mut self, now: Instant) {
+        if self.is_synced() || now < self.clock.sync_from {
+            return;
+        }
+        let is_quiet = self.is_folded()
+            && now.duration_since(self.changed_at) >= SYNC_QUIET;
+        let is_late = now.duration_since(self.clock.synced) >= SYNC_EVERY
+            || self.unsynced.files.len() >= SYNC_MAX;
+        if is_quiet || is_late {
+            self.sync();
+        }
+    }
+
+    /// Has all that was written on disk; whether nothing is left of it.
+    pub(super) fn settle_files(&mut self) -> bool {
+        if !self.is_synced() && Instant::now() >= self.clock.sync_from {
+            self.sync();
+        }
+        self.is_synced() && self.is_folded()
+    }
+
+    fn is_synced(&self) -> bool {
+        self.unsynced.files.is_empty() && self.events.iter().all(Events::is_synced)
+    }
+
+    /// Syncs what was written, and reads it back: what is there then may leave the log.
+    fn sync(&mut self) {
+        let files = self.unsynced.take();
+        let synced = self.sync_disk(&files);
+        let now = Instant::now();
+        self.clock.synced = now;
+        let works = synced.is_ok();
+        self.events.iter_mut().for_each(|events| events.synced(works));
+        if let Err((path, error)) = synced {
+            // What the disk has is unknown now, and a second sync would not tell: all is written
+            // anew.
+            tracing::warn!(path = %path.display(), %error, "files of objects could not be synced");
+            self.clock.sync_from = now + SYNC_RETRY;
+            for (key, (seq, _)) in files {
+                self.dirty.mark(key, seq, true, now + SYNC_RETRY);
+            }
+            return;
+        }
+        for (key, (seq, written)) in files {
+            let path = self.path_of(key.0, &key.1);
+            match self.is_as_written(&path, written) {
+                Ok(true) => {}
+                Ok(false) => {
+                    // A person was there meanwhile.
+                    let stamp = self.shared.files.stamp(&path).ok().flatten();
+                    self.suspect(&key, &path, stamp);
+                    self.dirty.hold(&key, seq, false);
+                }
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "could not be read back");
+                    self.dirty.mark(key, seq, true, now + SYNC_RETRY);
+                }
+            }
+        }
+    }
+
+    fn sync_disk(
+        &self,
+        files: &HashMap<Key, (u64, Written)>,
+    ) -> Result<(), (PathBuf, io::Error)> {
+        let root = self.shared.root();
+        self.shared.files.sync_all(root).map_err(|error| (root.to_owned(), error))?;
+        if !self.shared.is_network {
+            return Ok(());
+        }
+        // The files themselves were synced as they were written; a sync of the whole volume may
+        // reach no further than this host.
+        let mut shards: Vec<PathBuf> = files
+            .keys()
+            .filter_map(|key| self.path_of(key.0, &key.1).parent().map(Path::to_owned))
+            .collect();
+        shards.sort_unstable();
+        shards.dedup();
+        for shard in shards {
+            match self.shared.files.sync_directory(&shard) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err((shard, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn is_as_written(&self, path: &Path, written: Written) -> io::Result<bool> {
+        let stamp = self.shared.files.stamp(path)?;
+        let Some(digest) = written.digest else {
+            return Ok(stamp == written.stamp);
+        };
+        if stamp.is_none() {
+            return Ok(false);
+        }
+        match self.shared.files.read(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            read => Ok(stamp == written.stamp && fold::digest(&read?) == digest),
+        }
+    }
+
+    /// The last commit up to which every object is in its file, on disk.
+    fn folded_through(&self) -> u64 {
+        let objects = [self.dirty.oldest(), self.unsynced.oldest()];
+        let events = self.events.iter().filter_map(Events::oldest);
+        let oldest = objects.into_iter().flatten().chain(events).min();
+        oldest.map_or(self.state.seq, |oldest| oldest.saturating_sub(1).min(self.state.seq))
+    }
+
+    /// Lets the log go of what is in files. Where others wait, that is left to a thread.
+    pub(super) fn tidy(&mut self, alone: bool) {
+        let now = Instant::now();
+        self.clock.tidied = now;
+        let through = self.folded_through();
+        let is_running = |tidying: &JoinHandle<()>| !tidying.is_finished();
+        if !alone && self.clock.tidying.as_ref().is_some_and(is_running) {
+            return;
+        }
+        if let Some(tidying) = self.clock.tidying.take()
+            && tidying.join().is_err()
+        {
+            tracing::error!("clearing the log broke off");
+        }
+        let prunes = now.duration_since(self.clock.pruned) >= PRUNE_EVERY;
+        if through <= self.clock.folded_through && !prunes {
+            return;
+        }
+        self.clock.folded_through = through;
+        if prunes {
+            self.clock.pruned = now;
+        }
+        let shared = Arc::clone(self.shared);
+        let work = move || clear_log(&shared, through, prunes);
+        if alone {
+            work();
+            return;
+        }
+        // Without a thread it waits for the next time.
+        let thread = std::thread::Builder::new().name("osis-tidy".to_owned());
+        self.clock.tidying = thread.spawn(work).ok();
+    }
+
+    /// Saves what is known, so that the next start need not find it out.
+    pub(super) fn save(&mut self) {
+        self.clock.saved = Instant::now();
+        if self.clock.changes == 0 && self.clock.saved_seq == self.state.seq {
+            return;
+        }
+        match crate::save::save(self.shared, &self.state, &self.tree) {
+            Ok(()) => {
+                self.clock.changes = 0;
+                self.clock.saved_seq = self.state.seq;
+            }
+            // Only the next start is slower by that.
+            Err(error) => tracing::warn!(%error, "the catalogue could not be saved"),
+        }
+    }
+
+    /// Looks for what other processes, or this one's forerunners, left beside the files.
+    pub(super) fn find_leftovers(&mut self) {
+        let schema = Arc::clone(&self.schema);
+        for ty in schema.types.iter().filter(|ty| ty.log().is_none()) {
+            let folder = self.shared.layout.folder(ty);
+            // What cannot be listed now is found by the next start.
+            let shards = self.shared.files.list(&folder).unwrap_or_default();
+            for shard in shards.iter().filter(|name| name.len() == 2) {
+                let shard = folder.join(shard);
+                for name in self.shared.files.list(&shard).unwrap_or_default() {
+                    match names::beside(&name) {
+                        Some(Beside::Conflict) => self.note_conflict(&shard.join(name)),
+                        Some(Beside::Temporary(id)) => {
+                            self.note_leftover(&(ty.id, id), &shard.join(name));
+                        }
+                        None => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Notes a file beside an object's of which it is not known what it holds.
+    pub(super) fn note_leftover(&mut self, key: &Key, path: &Path) {
+        let due = Instant::now() + ORPHAN_AGE;
+        self.orphans.entry(path.to_owned()).or_insert((key.clone(), due));
+    }
+
+    /// Does away with leftovers that hold nothing of value; keeps all others for people.
+    pub(super) fn look_at_leftovers(&mut self, now: Instant) {
+        let due: Vec<(PathBuf, Key)> = self
+            .orphans
+            .iter()
+            .filter(|(_, (_, due))| *due <= now)
+            .map(|(path, (key, _))| (path.clone(), key.clone()))
+            .collect();
+        for (path, key) in due {
+            self.orphans.remove(&path);
+            let bytes = match self.shared.files.read(&path) {
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => {
+                    self.note_leftover(&key, &path);
+                    continue;
+                }
+            };
+            if self.is_worthless(&key, &bytes) {
+                self.discard(&key, &path);
+            } else {
+                let right = self.path_of(key.0, &key.1);
+                self.keep_copy(&key, &right, &path);
+            }
+        }
+    }
+
+    /// Whether the store has, or had, what is in a file; or it was cut off as the store wrote it.
+    fn is_worthless(&mut self, key: &Key, bytes: &[u8]) -> bool {
+        let schema = Arc::clone(&self.schema);
+        let ty = &schema.types[key.0];
+        let current = match self.state.get(key.0, &key.1) {
+            Some(held) => self.shared.bodies.join(held).ok(),
+            None => None,
+        };
+        let begins_current =
+            current.is_some_and(|row| crate::otoml::object(ty, &row).as_bytes().starts_with(bytes));
+        if bytes.is_empty() || begins_current {
+            return true;
+        }
+        match fold::content(ty, &key.1, bytes) {
+            Ok(content) => self.is_own(key, content.version),
+            Err(_) => false,
+        }
+    }
+
+    fn look_at_conflicts(&mut self) {
+        let files = Arc::clone(&self.shared.files);
+        let shared = self.shared;
+        self.conflicts.retain(|path| {
+            let is_gone = matches!(files.stamp(path), Ok(None));
+            if is_gone {
+                shared.problems.clear(path);
+            }
+            !is_gone
+        });
+    }
+}
+
+/// Takes out of the log what is in files, and, from time to time, what is past its time.
+fn clear_log(shared: &Shared, through: u64, prunes: bool) {
+    let cleared = shared.log.compact(through, &shared.schema, &shared.schema_hash);
+    let pruned = match prunes {
+        true => shared.log.prune(CHANGES_KEPT, RECORDS_KEPT, Time::now()).map(drop),
+        false => Ok(()),
+    };
+    if let Err(error) = cleared.and(pruned) {
+        tracing::warn!(%error, "the log could not be cleared of what is in files");
+    }
+}

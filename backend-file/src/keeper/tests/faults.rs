@@ -1,0 +1,81 @@
+//! Every call of a fold fails once, in each way; nothing is lost by it.
+
+use std::io::ErrorKind;
+
+use super::*;
+use crate::files::faulty::{Fault, Faulty};
+
+/// Folds a new object, a changed one, one that a person has commented, and a deleted one, through
+/// files of which one call goes wrong; then once more through good ones.
+fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
+    let dir = store();
+    let first = start(dir.path());
+    for n in 1..=3 {
+        let name = format!("n{n}");
+        first.new(APP, &format!("app-{n}"), &[("name", name.as_str().into())]);
+    }
+    first.settle();
+    let text = first.text(APP, "app-2").replace("hits", "# mine\nhits");
+    std::fs::write(first.path(APP, "app-2"), text).unwrap();
+    first.settle();
+    let close = first.shared.state();
+    first.close();
+    drop(close);
+    let between = open(dir.path(), Arc::new(Disk), network);
+    between.set(APP, "app-1", &[("hits", Value::Int(1))]);
+    between.set(APP, "app-2", &[("hits", Value::Int(2))]);
+    between.delete(APP, "app-3");
+    between.new(APP, "app-40", &[("name", "n4".into())]);
+    drop(between);
+    let faulty = match fault {
+        Some((at, fault)) => Arc::new(Faulty::new(Arc::new(Disk), at, fault)),
+        None => Arc::new(Faulty::counting(Arc::new(Disk))),
+    };
+    let mut struck = open(dir.path(), Arc::clone(&faulty) as Arc<dyn Files>, network);
+    struck.work(Tree::default(), |worker| worker.fold_once());
+    let what = faulty.struck();
+    drop(struck);
+    // The next start finds what was left, and lets no time pass before it looks.
+    let mut process = open(dir.path(), Arc::new(Disk), network);
+    process.work(Tree::default(), |worker| {
+        worker.fold_once();
+        worker.find_leftovers();
+        worker.look_at_leftovers(Instant::now() + Duration::from_secs(3600));
+    });
+    for id in ["app-1", "app-40"] {
+        assert_eq!(process.text(APP, id), process.expected(APP, id), "{fault:?} {what:?}");
+    }
+    let text = process.text(APP, "app-2");
+    assert!(text.contains("# mine\nhits = 2\n"), "{fault:?} {what:?} {text}");
+    let left = names(&dir.path().join("apps"));
+    let expected = ["app-1.otoml", "app-2.otoml", "app-40.otoml"];
+    assert_eq!(left, expected, "{fault:?} {what:?}");
+    assert_eq!(process.problems(), [""; 0], "{fault:?} {what:?}");
+    faulty.calls()
+}
+
+fn every_call(network: bool) {
+    let calls = fold_with(None, network);
+    assert!(calls > 20, "{calls}");
+    for fault in [
+        Fault::Fail(ErrorKind::StorageFull),
+        Fault::Unclear(ErrorKind::TimedOut),
+        Fault::CrashBefore,
+        Fault::CrashAfter,
+        Fault::Half(ErrorKind::StorageFull),
+    ] {
+        for at in 1..=calls {
+            fold_with(Some((at, fault)), network);
+        }
+    }
+}
+
+#[test]
+fn on_a_local_disk() {
+    every_call(false);
+}
+
+#[test]
+fn on_a_network_volume() {
+    every_call(true);
+}

@@ -1,0 +1,91 @@
+//! Objects become files.
+
+use super::*;
+
+#[test]
+fn objects_are_in_their_files() {
+    let dir = store();
+    let process = start(dir.path());
+    process.new(APP, "app-1", &[("name", "one".into()), ("notes", "a\nlong text".into())]);
+    assert!(process.until(|process| process.path(APP, "app-1").exists()));
+    process.set(APP, "app-1", &[("hits", Value::Int(7))]);
+    process.new(APP, "app-2", &[("name", "two".into())]);
+    process.delete(APP, "app-2");
+    process.settle();
+    assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
+    assert_eq!(names(&dir.path().join("apps")), ["app-1.otoml"]);
+    process.delete(APP, "app-1");
+    process.settle();
+    assert_eq!(names(&dir.path().join("apps")), [""; 0]);
+    assert_eq!(process.problems(), [""; 0]);
+    process.close();
+}
+
+#[test]
+fn what_a_person_added_to_a_file_survives() {
+    let dir = store();
+    let process = start(dir.path());
+    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    let text = process.text(APP, "app-1").replace("hits = 0", "# how often\nhits = 0 # so far");
+    std::fs::write(process.path(APP, "app-1"), text).unwrap();
+    process.settle();
+    process.set(APP, "app-1", &[("hits", Value::Int(2))]);
+    process.settle();
+    let text = process.text(APP, "app-1");
+    assert!(text.contains("# how often\nhits = 2 # so far\n"), "{text}");
+    assert!(text.contains("rev = 2\n"), "{text}");
+    assert_eq!(process.row(APP, "app-1").unwrap().rev, 2);
+    process.close();
+}
+
+#[test]
+fn two_processes_fold_in_turn() {
+    let dir = store();
+    let (one, other) = (start(dir.path()), start(dir.path()));
+    for n in 0..40 {
+        let process = if n % 2 == 0 { &one } else { &other };
+        process.new(APP, &format!("app-{n}"), &[("name", format!("n{n}").as_str().into())]);
+        process.set(APP, "app-0", &[("hits", Value::Int(n))]);
+    }
+    other.shared.catch_up().unwrap();
+    one.shared.catch_up().unwrap();
+    one.settle();
+    other.settle();
+    for n in 0..40 {
+        let id = format!("app-{n}");
+        assert_eq!(one.text(APP, &id), one.expected(APP, &id));
+    }
+    assert_eq!(names(&dir.path().join("apps")).len(), 40);
+    assert_eq!((one.problems(), other.problems()), (vec![], vec![]));
+    one.close();
+    other.close();
+}
+
+#[test]
+fn a_start_folds_what_the_log_has() {
+    let dir = store();
+    let process = open(dir.path(), Arc::new(Disk), false);
+    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.set(APP, "app-1", &[("hits", Value::Int(5))]);
+    drop(process);
+    let process = start(dir.path());
+    process.settle();
+    assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
+    process.close();
+}
+
+#[test]
+fn many_writes_are_folded_without_falling_behind_for_ever() {
+    let dir = store();
+    let process = start(dir.path());
+    process.new(APP, "app-0", &[("name", "hot".into())]);
+    for n in 1..400 {
+        process.set(APP, "app-0", &[("hits", Value::Int(n))]);
+    }
+    let is_done = |process: &Process| process.text(APP, "app-0").contains("hits = 399\n");
+    assert!(process.until(is_done));
+    process.settle();
+    assert_eq!(names(&dir.path().join("apps")), ["app-0.otoml"]);
+    process.close();
+}

@@ -1,0 +1,535 @@
+//! The keeper's thread: what it knows, and in which order it does things.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use osis_core::object::Id;
+use osis_core::schema::{FieldKind, Schema, TypeId};
+
+use super::day::DaySuspect;
+use super::events::Events;
+use super::inspect::{Held, Suspect};
+use super::marks::{Dirty, Key};
+use super::recent::Recent;
+use super::sync::Unsynced;
+use super::turn::Turn;
+use super::{Submit, Tree};
+use crate::record::Version;
+use crate::shared::Shared;
+use crate::state::{Applied, State};
+
+/// How long an object waits for further changes before it is folded.
+const COALESCE: Duration = Duration::from_millis(30);
+/// How long an object that another process changed is left to that process.
+const FOREIGN: Duration = Duration::from_secs(2);
+/// How many objects are folded before messages are looked at.
+const BATCH: usize = 256;
+/// How often people's edits and orders are looked for, at least.
+const TICK: Duration = Duration::from_millis(40);
+/// The longest rest between two batches while commits keep coming.
+const REST_MAX: Duration = Duration::from_millis(60);
+/// The longest wait after a failure before the next trial.
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// How long closing goes on trying.
+const CLOSE_MAX: Duration = Duration::from_secs(60);
+
+/// What the keeper is asked to do.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Answer when all is folded and all edits are taken in.
+    Settle(Sender<()>),
+    /// Fold all, save, and end.
+    Close,
+    /// Look at this path.
+    Look(PathBuf),
+    /// Look at all files.
+    Walk,
+}
+
+/// The keeper's thread.
+#[derive(Debug)]
+pub(super) struct Worker<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) schema: Arc<Schema>,
+    pub(super) submit: SubmitBox,
+    pub(super) tree: Tree,
+    /// The state up to which [`Self::applied`] was taken in.
+    pub(super) state: Arc<State>,
+    applied: Receiver<Arc<Applied>>,
+    orders: Receiver<Order>,
+    pub(super) dirty: Dirty,
+    pub(super) unsynced: Unsynced,
+    pub(super) recent: Recent,
+    /// Versions that came from a person's edit, until something else changes the object.
+    pub(super) edits: HashMap<Key, Version>,
+    /// Files of which it is not yet known what they are.
+    pub(super) suspects: HashMap<PathBuf, Suspect>,
+    /// Files of days of which it is not yet known what is in them.
+    pub(super) day_suspects: HashMap<PathBuf, DaySuspect>,
+    /// What is to be written of log types, by type; of others nothing.
+    pub(super) events: Vec<Events>,
+    /// Who tells of changed files.
+    pub(super) watcher: Option<super::watch::Watcher>,
+    /// Files that cannot be taken in as they are.
+    pub(super) held: HashMap<PathBuf, Held>,
+    /// Files that were left beside objects' files, by when and as what they were first seen.
+    pub(super) orphans: HashMap<PathBuf, (Key, Instant)>,
+    /// Copies of edits that a person has to look at.
+    pub(super) conflicts: HashSet<PathBuf>,
+    /// Types in an order in which what is referred to comes first.
+    pub(super) rank: Vec<usize>,
+    pub(super) turn: Turn,
+    /// Makes names of temporary files unique.
+    pub(super) temporaries: u64,
+    /// The file of the last failure to write.
+    failing: Option<PathBuf>,
+    is_starting: bool,
+    settling: Vec<Sender<()>>,
+    rest_until: Instant,
+    failures: u32,
+    pub(super) changed_at: Instant,
+    pub(super) clock: super::sync::Clock,
+}
+
+/// The way into the store, made printable.
+pub(super) struct SubmitBox(pub(super) Submit);
+
+impl std::fmt::Debug for SubmitBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Submit")
+    }
+}
+
+/// What a round of folding came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// All that was due is done.
+    Done,
+    /// There is more.
+    More,
+    /// It did not work out for now.
+    Failed,
+}
+
+impl<'a> Worker<'a> {
+    /// Knows the tree; marks all objects whose files are not what the state has.
+    pub(super) fn new(
+        shared: &'a Arc<Shared>,
+        tree: Tree,
+        applied: Receiver<Arc<Applied>>,
+        orders: Receiver<Order>,
+        submit: Submit,
+    ) -> Self {
+        let now = Instant::now();
+        let state = shared.state();
+        let schema = Arc::clone(&shared.schema);
+        let events = schema.types.iter().map(|_| Events::default()).collect();
+        let mut worker = Self {
+            rank: ranks(&schema),
+            turn: Turn::of(shared),
+            clock: super::sync::Clock::new(now, state.seq),
+            shared,
+            submit: SubmitBox(submit),
+            tree,
+            schema,
+            state,
+            applied,
+            orders,
+            dirty: Dirty::default(),
+            unsynced: Unsynced::default(),
+            recent: Recent::default(),
+            edits: HashMap::new(),
+            suspects: HashMap::new(),
+            day_suspects: HashMap::new(),
+            events,
+            watcher: None,
+            held: HashMap::new(),
+            orphans: HashMap::new(),
+            conflicts: HashSet::new(),
+            temporaries: 0,
+            failing: None,
+            is_starting: false,
+            settling: Vec::new(),
+            rest_until: now,
+            failures: 0,
+            changed_at: now,
+        };
+        // What was taken in since the tree was true shows in the state as a whole; its steps only
+        // tell which versions there were.
+        worker.is_starting = true;
+        worker.drain();
+        worker.is_starting = false;
+        worker.mark_differences(now);
+        worker.mark_events(now);
+        worker
+    }
+
+    /// Marks what the tree and the state disagree about. Which commit it was is not known, so the
+    /// log lets nothing go before all of it is folded.
+    fn mark_differences(&mut self, now: Instant) {
+        let state = Arc::clone(&self.state);
+        for ty in self.schema.types.iter().filter(|ty| ty.log().is_none()) {
+            for held in state.types[ty.id].ordinals.values() {
+                let key = (ty.id, held.row.id.clone());
+                let known = self.tree.objects.get(&key);
+                if known.is_none_or(|known| known.version != held.version()) {
+                    self.dirty.mark(key, 1, false, now);
+                }
+            }
+        }
+        for key in self.tree.objects.keys() {
+            if state.get(key.0, &key.1).is_none() {
+                self.dirty.mark(key.clone(), 1, false, now);
+            }
+        }
+    }
+
+    /// Works until it is told to close.
+    pub(super) fn run(mut self) {
+        self.find_leftovers();
+        loop {
+            let came = self.wait();
+            if self.obey() {
+                self.close();
+                return;
+            }
+            if !self.settling.is_empty() {
+                self.hurry();
+            }
+            let began = Instant::now();
+            if self.rest_until <= began {
+                let round = self.fold_due();
+                let took = began.elapsed();
+                self.rest_until = match round {
+                    // Clients come first on few processors: while they write, half is left to them.
+                    Round::More if came > 0 => Instant::now() + took.min(REST_MAX),
+                    Round::More | Round::Done => began,
+                    Round::Failed => Instant::now() + self.backoff(),
+                };
+            }
+            self.inspect_due();
+            self.inspect_days();
+            self.look_after(Instant::now());
+            if !self.settling.is_empty() && self.is_settled() {
+                for sender in std::mem::take(&mut self.settling) {
+                    // Who no longer waits needs no answer.
+                    let _ = sender.send(());
+                }
+            }
+        }
+    }
+
+    /// Does what was asked for; says whether that is to close.
+    fn obey(&mut self) -> bool {
+        let mut paths = Vec::new();
+        let mut walks = false;
+        let mut closes = false;
+        while let Ok(order) = self.orders.try_recv() {
+            match order {
+                Order::Settle(sender) => {
+                    self.settling.push(sender);
+                    walks = true;
+                }
+                Order::Close => closes = true,
+                Order::Look(path) => paths.push(path),
+                Order::Walk => walks = true,
+            }
+        }
+        if walks && !closes {
+            self.walk();
+        } else if !paths.is_empty() && !closes {
+            self.look(&paths);
+        }
+        closes
+    }
+
+    /// Makes all that waits due now.
+    fn hurry(&mut self) {
+        let now = Instant::now();
+        self.dirty.hurry(now);
+        self.events.iter_mut().for_each(|events| events.hurry(now));
+    }
+
+    /// When the next thing is to be folded.
+    fn next_due(&self) -> Option<Instant> {
+        let events = self.events.iter().filter_map(Events::next_due);
+        events.chain(self.dirty.next_due()).min()
+    }
+
+    /// Waits for a commit, but not past what is due; says how many came.
+    fn wait(&mut self) -> usize {
+        let now = Instant::now();
+        let due = self.next_due().map(|due| due.max(self.rest_until));
+        let due = due.map_or(TICK, |due| due.saturating_duration_since(now));
+        match self.applied.recv_timeout(due.min(TICK)) {
+            Ok(applied) => {
+                self.take(&applied);
+                1 + self.drain()
+            }
+            Err(RecvTimeoutError::Timeout) => 0,
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(due.min(TICK));
+                0
+            }
+        }
+    }
+
+    /// Takes in what was committed meanwhile.
+    pub(super) fn drain(&mut self) -> usize {
+        let mut came = 0;
+        while let Ok(applied) = self.applied.try_recv() {
+            self.take(&applied);
+            came += 1;
+        }
+        came
+    }
+
+    /// Has the state, and what is known of its changes, reach the end of the log.
+    pub(super) fn catch_up(&mut self) -> osis_core::error::Result<()> {
+        if self.shared.is_behind()? {
+            self.shared.catch_up()?;
+        } else {
+            // Whoever moves the state tells of it before it lets go.
+            drop(self.shared.moving());
+        }
+        self.drain();
+        Ok(())
+    }
+
+    fn take(&mut self, applied: &Arc<Applied>) {
+        let now = Instant::now();
+        let due = now + self.patience(applied);
+        // Its entry begins behind the one before it; which of its commits a step is of is not told.
+        let seq = match applied.state.seq > self.state.seq {
+            true => self.state.seq + 1,
+            false => 1,
+        };
+        if !self.is_starting {
+            self.take_events(applied, seq, now);
+        }
+        for step in &applied.steps {
+            let Some(either) = step.after.as_ref().or(step.before.as_ref()) else {
+                continue;
+            };
+            let key: Key = (step.type_id, either.row.id.clone());
+            let is_event = self.schema.types[key.0].log().is_some();
+            // Of events that never change, which are most, nothing need be remembered.
+            if is_event && step.before.is_none() {
+                continue;
+            }
+            let after = step.after.as_ref().map(|held| held.version());
+            for version in step.before.iter().map(|held| held.version()).chain(after) {
+                self.recent.note(&key, version);
+            }
+            if is_event || self.is_starting {
+                continue;
+            }
+            if !self.edits.is_empty() && self.edits.get(&key) != after.as_ref() {
+                self.edits.remove(&key);
+            }
+            if !self.held.is_empty() {
+                self.reconsider(&key);
+            }
+            self.dirty.mark(key, seq, false, due);
+        }
+        if applied.state.seq >= self.state.seq {
+            self.state = Arc::clone(&applied.state);
+        }
+        self.changed_at = now;
+        self.clock.changes += applied.steps.len();
+    }
+
+    /// How long the changes of an entry wait before they are folded here.
+    fn patience(&self, applied: &Applied) -> Duration {
+        match applied.is_own {
+            true => COALESCE,
+            false => FOREIGN,
+        }
+    }
+
+    /// Folds a batch of what is due.
+    fn fold_due(&mut self) -> Round {
+        let now = Instant::now();
+        if self.next_due().is_none_or(|due| due > now) {
+            return Round::Done;
+        }
+        let held = match self.turn.take() {
+            Ok(Some(held)) => held,
+            // Another process folds, perhaps the same objects.
+            Ok(None) => {
+                self.rest_until = now + COALESCE;
+                return Round::Done;
+            }
+            Err(error) => {
+                let path = self.turn.path().to_owned();
+                self.note_failure(&path, &error);
+                return Round::Failed;
+            }
+        };
+        // What others folded before they let go of the turn is known from here on.
+        if let Err(error) = self.catch_up() {
+            tracing::debug!(%error, "nothing is folded: the log cannot be read");
+            return Round::Failed;
+        }
+        let mut round = self.fold_batch(now);
+        if let Err((path, error)) = self.fold_events(now) {
+            self.note_failure(&path, &error);
+            round = Round::Failed;
+        }
+        drop(held);
+        round
+    }
+
+    fn fold_batch(&mut self, now: Instant) -> Round {
+        let mut in_a_row = 0;
+        for _ in 0..BATCH {
+            let Some((key, mark)) = self.dirty.pop(now) else {
+                return Round::Done;
+            };
+            match self.fold(&key, mark) {
+                Ok(()) => {
+                    in_a_row = 0;
+                    self.failures = 0;
+                    self.clear_failure();
+                }
+                Err((path, error)) => {
+                    in_a_row += 1;
+                    self.note_failure(&path, &error);
+                    let due = Instant::now() + FOREIGN;
+                    self.dirty.mark(key, mark.seq, mark.force, due);
+                    // One file may be at fault, or all: then trying each is no use.
+                    if is_global(&error) || in_a_row >= 8 {
+                        return Round::Failed;
+                    }
+                }
+            }
+        }
+        Round::More
+    }
+
+    fn backoff(&mut self) -> Duration {
+        self.failures = (self.failures + 1).min(8);
+        (Duration::from_millis(200) * 2_u32.pow(self.failures)).min(BACKOFF_MAX)
+    }
+
+    /// Whether nothing is left to do, apart from what waits for a person.
+    fn is_settled(&mut self) -> bool {
+        self.drain() == 0
+            && self.shared.state().seq == self.state.seq
+            && self.suspects.is_empty()
+            && self.day_suspects.is_empty()
+            && self.is_folded()
+            && self.settle_files()
+    }
+
+    /// Whether nothing waits to be written, apart from what waits for a person.
+    pub(super) fn is_folded(&self) -> bool {
+        self.dirty.queued() == 0 && self.events.iter().all(Events::is_written)
+    }
+
+    /// Folds what is due, and has it on disk: once, whatever comes of it.
+    #[cfg(test)]
+    pub(super) fn fold_once(&mut self) {
+        self.drain();
+        for _ in 0..4 {
+            self.hurry();
+            self.fold_due();
+        }
+        self.settle_files();
+    }
+
+    /// Folds all that is left, as far as that works, and saves what is known.
+    fn close(&mut self) {
+        if let Some(watcher) = self.watcher.take() {
+            watcher.close();
+        }
+        let until = Instant::now() + CLOSE_MAX;
+        let mut failed = 0;
+        while failed < 3 && Instant::now() < until {
+            self.drain();
+            self.hurry();
+            if self.is_folded() && self.settle_files() {
+                break;
+            }
+            match self.fold_due() {
+                Round::More => failed = 0,
+                Round::Done => {
+                    let rest = self.rest_until.saturating_duration_since(Instant::now());
+                    std::thread::sleep(rest.min(TICK));
+                }
+                Round::Failed => {
+                    failed += 1;
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+        if !self.is_folded() {
+            tracing::warn!(
+                objects = self.dirty.queued(),
+                store = %self.shared.root().display(),
+                "not all objects' files are up to date; the log has the rest"
+            );
+        }
+        self.tidy(true);
+        self.save();
+        for sender in std::mem::take(&mut self.settling) {
+            // Who no longer waits needs no answer.
+            let _ = sender.send(());
+        }
+    }
+
+    /// The path of an object's file.
+    pub(super) fn path_of(&self, type_id: TypeId, id: &Id) -> PathBuf {
+        self.shared.layout.object(&self.schema.types[type_id], id)
+    }
+
+    fn note_failure(&mut self, path: &Path, error: &io::Error) {
+        let message = format!(
+            "cannot be brought up to date: {error}; nothing is lost, the log has it, and it is \
+             tried again"
+        );
+        self.clear_failure();
+        self.shared.problems.note(path, None, message);
+        self.failing = Some(path.to_owned());
+    }
+
+    fn clear_failure(&mut self) {
+        if let Some(path) = self.failing.take() {
+            self.shared.problems.clear(&path);
+        }
+    }
+}
+
+/// Whether a failure is one of the volume, not of a file.
+fn is_global(error: &io::Error) -> bool {
+    use io::ErrorKind as Kind;
+    matches!(
+        error.kind(),
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem
+    )
+}
+
+/// The places of types in an order in which what is referred to comes before what refers.
+fn ranks(schema: &Schema) -> Vec<usize> {
+    let count = schema.types.len();
+    let mut rank = vec![0; count];
+    // As many rounds as there are types settle all chains; rings stay as they come.
+    for _ in 0..count {
+        for ty in &schema.types {
+            for field in &ty.fields {
+                if let FieldKind::Ref { to, .. } = field.kind
+                    && to != ty.id
+                    && rank[ty.id] <= rank[to]
+                    && rank[to] < count
+                {
+                    rank[ty.id] = rank[to] + 1;
+                }
+            }
+        }
+    }
+    rank
+}

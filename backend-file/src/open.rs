@@ -1,0 +1,384 @@
+//! Opening: an empty directory becomes a store, an existing one is looked at before it is trusted.
+//!
+//! Any number of processes, on any number of hosts, may open one new directory at the same moment:
+//! the schema and the store's id are claimed as entries of the log are, and all see who won.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+
+use osis_core::error::{Error, Result};
+use osis_core::object::Id;
+use osis_core::schema::diff::{self, SchemaPolicy};
+use osis_core::schema::{Schema, Source, load};
+use osis_core::time::Time;
+use osis_host::volume::Volume;
+
+use crate::bodies::Bodies;
+use crate::config::FileConfig;
+use crate::error::{corrupt, io_error};
+use crate::files::Files;
+use crate::keeper::{self, Tree};
+use crate::layout::Layout;
+use crate::log::{Claim, Entry, Log};
+use crate::problems::Problems;
+use crate::save::{self, Lineage};
+use crate::shared::{Parts, Shared};
+use crate::slot::Slot;
+use crate::state::Applied;
+
+/// The version of what lies in the directory.
+const FORMAT: i64 = 1;
+/// What people keep beside a store's own files without harm: what begins with a dot, and these.
+const BESIDE: &[&str] = &["README", "README.md", "LICENSE", "lost+found"];
+
+/// A store as it is when it was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    /// Caught up with the log.
+    pub(crate) shared: Arc<Shared>,
+    /// What is known of the objects' files.
+    pub(crate) tree: Tree,
+    /// What was taken in while opening, and all that will be: for the keeper.
+    pub(crate) applied: Receiver<Arc<Applied>>,
+}
+
+/// Opens a store.
+///
+/// # Errors
+/// `Invalid` where the directory holds something else, is of a newer format, or holds a schema that
+/// would lose something; `Corrupt` where it is damaged; `Unavailable` where it cannot be used.
+pub(crate) fn open(config: &FileConfig, wanted: Option<Schema>) -> Result<Opened> {
+    if config.directory.as_os_str().is_empty() {
+        return Err(Error::invalid("store", "file: names no directory"));
+    }
+    let root = std::path::absolute(&config.directory)
+        .map_err(|error| io_error(&config.directory, &error))?;
+    let setup = Setup {
+        config,
+        files: Arc::clone(&config.files),
+        layout: Layout::new(root),
+    };
+    let wanted = match wanted {
+        Some(wanted) => wanted,
+        None => load(&[Source::builtin()])?,
+    };
+    setup.prepare(&wanted)?;
+    let (log, schema) = setup.agree(wanted)?;
+    setup.open(log, schema)
+}
+
+struct Setup<'a> {
+    config: &'a FileConfig,
+    files: Arc<dyn Files>,
+    layout: Layout,
+}
+
+impl Setup<'_> {
+    /// Sees to it that the directory is a store.
+    fn prepare(&self, wanted: &Schema) -> Result<()> {
+        let root = self.layout.root();
+        let at = |error: io::Error| io_error(root, &error);
+        if self.files.stamp(root).map_err(at)?.is_some_and(|stamp| !stamp.is_directory) {
+            let message = format!("{} is a file, not a directory", root.display());
+            return Err(Error::invalid("store", message));
+        }
+        let is_store = self.files.stamp(&self.layout.store_file()).map_err(at)?;
+        if is_store.is_some() {
+            return self.check_format();
+        }
+        refuse_reserved(wanted)?;
+        self.refuse_strangers(wanted)?;
+        for directory in [root, &self.layout.log(), &self.layout.log_drafts()] {
+            self.files
+                .create_directory(directory)
+                .map_err(|error| io_error(directory, &error))?;
+        }
+        self.claim(&self.layout.schema_file(), &wanted.text)?;
+        let id = Id::generate(Time::now());
+        let text = format!("format = {FORMAT}\nid = \"{id}\"\n");
+        if self.claim(&self.layout.store_file(), &text)? {
+            tracing::info!(store = %root.display(), schema = wanted.name, "made a new store");
+        }
+        self.check_format()
+    }
+
+    /// Refuses a directory that holds something else.
+    fn refuse_strangers(&self, wanted: &Schema) -> Result<()> {
+        let root = self.layout.root();
+        let names = self.files.list(root).map_err(|error| io_error(root, &error))?;
+        let is_own = |name: &str| {
+            name.starts_with('.')
+                || BESIDE.contains(&name)
+                || matches!(name, "log" | "schema.toml" | "store.toml")
+                || wanted.types.iter().any(|ty| ty.plural == name)
+        };
+        match names.iter().find(|name| !is_own(name)) {
+            Some(name) => Err(Error::invalid(
+                "store",
+                format!(
+                    "{} is no store and holds other things ({name}); name an empty directory",
+                    root.display()
+                ),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes a file unless it is there already; whether this process made it.
+    fn claim(&self, path: &Path, text: &str) -> Result<bool> {
+        if self.files.stamp(path).map_err(|error| io_error(path, &error))?.is_some() {
+            return Ok(false);
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let draft = self.draft(&name);
+        let claimed = self
+            .files
+            .create(&draft, text.as_bytes(), true)
+            .and_then(|()| match self.files.link(&draft, path) {
+                Ok(()) => Ok(true),
+                // Who won does not matter, only that the file is there, whole.
+                Err(error) => match self.files.stamp(path) {
+                    Ok(Some(_)) => Ok(false),
+                    _ => Err(error),
+                },
+            });
+        // What stays is swept by a later start.
+        let _ = self.files.remove(&draft);
+        let claimed = claimed.map_err(|error| self.explain_claim(path, &error))?;
+        self.files
+            .sync_directory(self.layout.root())
+            .map_err(|error| io_error(path, &error))?;
+        Ok(claimed)
+    }
+
+    fn draft(&self, name: &str) -> PathBuf {
+        let unique = Id::generate(Time::now());
+        self.layout.log_drafts().join(format!("{name}-{unique}"))
+    }
+
+    fn explain_claim(&self, path: &Path, error: &io::Error) -> Error {
+        let no_links = [io::ErrorKind::Unsupported, io::ErrorKind::PermissionDenied];
+        if no_links.contains(&error.kind()) {
+            return Error::invalid(
+                "store",
+                format!(
+                    "{} cannot be made: {error}; a file store needs a file system with hard links, \
+                     and the right to write",
+                    path.display()
+                ),
+            );
+        }
+        io_error(path, error)
+    }
+
+    fn check_format(&self) -> Result<()> {
+        let (format, _) = self.store()?;
+        if format > FORMAT {
+            return Err(Error::invalid(
+                "store",
+                format!(
+                    "{} has format {format}, and this version of osis knows formats up to \
+                     {FORMAT}; use a newer one",
+                    self.layout.root().display()
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The format of the store, and its id.
+    fn store(&self) -> Result<(i64, String)> {
+        let path = self.layout.store_file();
+        let text = self.text(&path)?;
+        let table: toml_edit::DocumentMut = text
+            .parse()
+            .map_err(|error| corrupt(&path, None, &format!("is no TOML: {error}")))?;
+        let format = table.get("format").and_then(toml_edit::Item::as_integer);
+        let id = table.get("id").and_then(toml_edit::Item::as_str);
+        match (format, id) {
+            (Some(format), Some(id)) => Ok((format, id.to_owned())),
+            _ => Err(corrupt(&path, None, "format or id is missing")),
+        }
+    }
+
+    fn text(&self, path: &Path) -> Result<String> {
+        let bytes = self.files.read(path).map_err(|error| io_error(path, &error))?;
+        String::from_utf8(bytes).map_err(|_| corrupt(path, None, "is not UTF-8"))
+    }
+
+    /// The log, and the schema that is in force from now on.
+    fn agree(&self, wanted: Schema) -> Result<(Log, Arc<Schema>)> {
+        let path = self.layout.schema_file();
+        let wanted = Arc::new(wanted);
+        loop {
+            let text = self.text(&path)?;
+            let stored = Arc::new(load(&[Source::new(path.display().to_string(), text)])?);
+            let log = Log::open(Arc::clone(&self.files), self.layout.clone())?;
+            let known = log.schema_in_force(&stored, &stored.hash)?;
+            let in_force = known.unwrap_or_else(|| Arc::clone(&stored));
+            if in_force.hash != stored.hash {
+                // A process that put it in force ended before it wrote the file.
+                self.write_schema(&in_force)?;
+            }
+            if self.config.schema == SchemaPolicy::Stored || wanted.hash == in_force.hash {
+                return Ok((log, in_force));
+            }
+            let losses = diff::losses(&in_force, &wanted);
+            if !losses.is_empty() {
+                let place = self.layout.root().display().to_string();
+                return Err(diff::refused(&place, &losses));
+            }
+            refuse_reserved(&wanted)?;
+            self.apply(&log, &in_force, &wanted)?;
+        }
+    }
+
+    /// Puts a schema in force: an entry of the log, then the file. If another process was quicker
+    /// with an entry, nothing is done.
+    fn apply(&self, log: &Log, in_force: &Arc<Schema>, wanted: &Schema) -> Result<()> {
+        let seq = log.head(in_force, &in_force.hash)? + 1;
+        let entry = Entry {
+            first: seq,
+            last: seq,
+            writer: log.writer().to_owned(),
+            schema: in_force.hash.clone(),
+            new_schema: Some(wanted.text.clone()),
+            changes: Vec::new(),
+        };
+        if log.claim(&entry, in_force)? == Claim::Won {
+            self.write_schema(wanted)?;
+            tracing::info!(
+                store = %self.layout.root().display(),
+                schema = wanted.name,
+                version = wanted.version,
+                "applied a new schema"
+            );
+        }
+        Ok(())
+    }
+
+    fn write_schema(&self, schema: &Schema) -> Result<()> {
+        let path = self.layout.schema_file();
+        let draft = self.draft("schema.toml");
+        let written = self
+            .files
+            .create(&draft, schema.text.as_bytes(), true)
+            .and_then(|()| self.files.rename(&draft, &path))
+            .and_then(|()| self.files.sync_directory(self.layout.root()));
+        written.map_err(|error| io_error(&path, &error))
+    }
+
+    /// Opens the store under a schema.
+    fn open(&self, log: Log, schema: Arc<Schema>) -> Result<Opened> {
+        let (_, store) = self.store()?;
+        let is_network = self.is_network();
+        let problems = Problems::default();
+        let slot = Slot::claim(&self.cache(&store, is_network)?)?;
+        let bodies = Arc::new(Bodies::open(&slot.bodies())?);
+        let saved = save::load(&*self.files, &slot.catalogue(), &schema, &bodies, &store);
+        let usable = match saved {
+            Some(saved) => {
+                // What the log no longer has from there on cannot be replayed.
+                let reaches = log.reaches(saved.0.seq, &schema, &schema.hash)?;
+                reaches.then_some(saved)
+            }
+            None => None,
+        };
+        let (state, tree, lineage) = match usable {
+            Some(saved) => saved,
+            None => {
+                let ground = keeper::Ground {
+                    layout: &self.layout,
+                    schema: &schema,
+                    files: &*self.files,
+                    bodies: &bodies,
+                    log: &log,
+                    problems: &problems,
+                };
+                let (state, tree) = keeper::rebuild(&ground)?;
+                let lineage = Lineage {
+                    store,
+                    schema: schema.hash.clone(),
+                    built: Id::generate(Time::now()).to_string(),
+                };
+                (state, tree, lineage)
+            }
+        };
+        let shared = Shared::new(Parts {
+            layout: self.layout.clone(),
+            schema_hash: schema.hash.clone(),
+            schema,
+            files: Arc::clone(&self.files),
+            is_network,
+            log,
+            bodies,
+            slot,
+            lineage,
+            problems,
+            state,
+        });
+        let (follower, applied) = channel();
+        shared.follow(follower);
+        Ok(Opened {
+            shared: Arc::new(shared),
+            tree,
+            applied,
+        })
+    }
+
+    /// Whether other hosts may write here too. What is not known to be local is taken for shared:
+    /// that is slower, and right everywhere.
+    fn is_network(&self) -> bool {
+        match Volume::of(self.layout.root()) {
+            Volume::Local => false,
+            Volume::Layered => {
+                tracing::warn!(
+                    store = %self.layout.root().display(),
+                    "the store lies in a container's own layer, which goes with the container; put \
+                     it on a volume"
+                );
+                false
+            }
+            Volume::Shared(_) | Volume::Unknown(_) => true,
+        }
+    }
+
+    /// Where caches lie.
+    fn cache(&self, store: &str, is_network: bool) -> Result<PathBuf> {
+        if let Some(cache) = &self.config.cache {
+            return Ok(cache.join(store));
+        }
+        if is_network {
+            let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
+                std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"))
+            });
+            let home = home.unwrap_or_else(std::env::temp_dir);
+            return Ok(home.join("osis").join(store));
+        }
+        let derived = self.layout.derived();
+        std::fs::create_dir_all(&derived).map_err(|error| io_error(&derived, &error))?;
+        // Keeps what is derived out of a version control that people put the store under.
+        let ignore = derived.join(".gitignore");
+        if !ignore.exists() {
+            std::fs::write(&ignore, "*\n").map_err(|error| io_error(&ignore, &error))?;
+        }
+        Ok(derived)
+    }
+}
+
+/// The log's folder lies among those of the types.
+fn refuse_reserved(schema: &Schema) -> Result<()> {
+    match schema.types.iter().find(|ty| ty.plural == "log") {
+        Some(ty) => Err(Error::invalid(
+            "schema",
+            format!(
+                "type {} cannot have the plural log in a file store: the store keeps its commits \
+                 there",
+                ty.name
+            ),
+        )),
+        None => Ok(()),
+    }
+}

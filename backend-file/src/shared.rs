@@ -1,0 +1,262 @@
+//! What every part of an open store shares: where it lies, its schema, its log, and the state that
+//! this process has reached in it.
+//!
+//! The state moves along the log only, one entry after another, under one lock; whoever finds a
+//! next entry may move it: the writer before it resolves, a read before it answers, the follower in
+//! between. Readers take the state as it is published and wait for nobody.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use osis_core::error::{Error, Result};
+use osis_core::object::{Id, Row};
+use osis_core::schema::{Schema, TypeId};
+use tokio::sync::watch;
+
+use crate::bodies::Bodies;
+use crate::error::{io_error, unavailable};
+use crate::files::Files;
+use crate::keeper;
+use crate::layout::Layout;
+use crate::log::{Entry, Log};
+use crate::problems::Problems;
+use crate::save::Lineage;
+use crate::slot::Slot;
+use crate::state::{Applied, State, Step};
+
+/// How long a network volume is trusted to have no new commit of another host.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What every part of an open store shares.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// Where everything lies.
+    pub(crate) layout: Layout,
+    /// The schema in force.
+    pub(crate) schema: Arc<Schema>,
+    /// The hash of its text, which entries of the log carry.
+    pub(crate) schema_hash: String,
+    /// The file system.
+    pub(crate) files: Arc<dyn Files>,
+    /// Whether other hosts may write the store, so that looking costs a round trip.
+    pub(crate) is_network: bool,
+    /// The log.
+    pub(crate) log: Log,
+    /// The large fields.
+    pub(crate) bodies: Arc<Bodies>,
+    /// Where this process keeps what it derives.
+    pub(crate) slot: Slot,
+    /// What the cache belongs to.
+    pub(crate) lineage: Lineage,
+    /// What is wrong with people's files.
+    pub(crate) problems: Problems,
+    /// Tells the seq that was reached.
+    pub(crate) commits: watch::Sender<u64>,
+    state: RwLock<Arc<State>>,
+    advance: Mutex<Followers>,
+    looked: Mutex<Option<Instant>>,
+    outdated: AtomicBool,
+    broken: OnceLock<String>,
+}
+
+/// The right to move the state, with those who are told of it.
+#[derive(Debug, Default)]
+pub(crate) struct Followers(Vec<Sender<Arc<Applied>>>);
+
+/// What [`Shared::new`] needs.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) layout: Layout,
+    pub(crate) schema: Arc<Schema>,
+    pub(crate) schema_hash: String,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) is_network: bool,
+    pub(crate) log: Log,
+    pub(crate) bodies: Arc<Bodies>,
+    pub(crate) slot: Slot,
+    pub(crate) lineage: Lineage,
+    pub(crate) problems: Problems,
+    pub(crate) state: State,
+}
+
+impl Shared {
+    /// Of a store that was set up, at a state.
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            layout: parts.layout,
+            schema: parts.schema,
+            schema_hash: parts.schema_hash,
+            files: parts.files,
+            is_network: parts.is_network,
+            log: parts.log,
+            bodies: parts.bodies,
+            slot: parts.slot,
+            lineage: parts.lineage,
+            problems: parts.problems,
+            commits: watch::Sender::new(parts.state.seq),
+            state: RwLock::new(Arc::new(parts.state)),
+            advance: Mutex::default(),
+            looked: Mutex::new(None),
+            outdated: AtomicBool::new(false),
+            broken: OnceLock::new(),
+        }
+    }
+
+    /// Has somebody told of all that is taken in from now on.
+    pub(crate) fn follow(&self, follower: Sender<Arc<Applied>>) {
+        self.moving().0.push(follower);
+    }
+
+    /// Lets go of those who are told.
+    pub(crate) fn forget_followers(&self) {
+        self.moving().0.clear();
+    }
+
+    /// The state that this process has reached.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The whole of an object as the state has it.
+    ///
+    /// # Errors
+    /// Those of the cache.
+    pub(crate) fn row(&self, state: &State, type_id: TypeId, id: &Id) -> Result<Option<Row>> {
+        let held = state.get(type_id, id);
+        held.map(|held| self.bodies.join(held)).transpose()
+    }
+
+    /// Whether the log has an entry that this process has not taken in and that somebody may have
+    /// been told of. Costs one look at the file system, on a network volume at most every few
+    /// milliseconds.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn is_behind(&self) -> Result<bool> {
+        self.check_usable()?;
+        if self.is_network {
+            let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.is_some_and(|at| at.elapsed() < LOOK_EVERY) {
+                return Ok(false);
+            }
+            *looked = Some(Instant::now());
+        }
+        let next = self.state().seq + 1;
+        self.log
+            .is_taken(next)
+            .map_err(|error| io_error(&self.layout.entry(next), &error))
+    }
+
+    /// Takes in what the log has beyond the state. Blocks.
+    ///
+    /// # Errors
+    /// `Corrupt` where an entry is damaged; those of the file system.
+    pub(crate) fn catch_up(&self) -> Result<Arc<State>> {
+        let followers = self.moving();
+        self.catch_up_under(&followers)
+    }
+
+    /// The lock under which the state moves.
+    pub(crate) fn moving(&self) -> MutexGuard<'_, Followers> {
+        self.advance.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Self::catch_up`], for who has the lock.
+    ///
+    /// # Errors
+    /// As [`Self::catch_up`].
+    pub(crate) fn catch_up_under(&self, followers: &Followers) -> Result<Arc<State>> {
+        loop {
+            self.check_usable()?;
+            let state = self.state();
+            let Some(entry) = self.log.next(state.seq + 1, &self.schema, &self.schema_hash)? else {
+                return Ok(state);
+            };
+            if entry.schema != self.schema_hash || entry.new_schema.is_some() {
+                self.outdated.store(true, Ordering::Release);
+                tracing::error!(
+                    store = %self.layout.root().display(),
+                    "another process has changed the schema; restart this one"
+                );
+                continue;
+            }
+            let mut next = (*state).clone();
+            let steps = self.take_in(&mut next, &entry)?;
+            self.publish(followers, next, steps, false);
+        }
+    }
+
+    /// Takes an entry into a state.
+    ///
+    /// # Errors
+    /// Those of the cache and of objects' files.
+    pub(crate) fn take_in(&self, state: &mut State, entry: &Entry) -> Result<Vec<Step>> {
+        let load = |type_id: TypeId, id: &Id| keeper::load(self, type_id, id);
+        let mut steps = Vec::with_capacity(entry.changes.len());
+        for change in &entry.changes {
+            steps.push(state.take_in(&self.schema, &self.bodies, change, &load)?);
+        }
+        state.seq = entry.last;
+        state.trim_recent();
+        Ok(steps)
+    }
+
+    /// Makes a state the one that reads see, and tells those who follow.
+    pub(crate) fn publish(
+        &self,
+        followers: &Followers,
+        state: State,
+        steps: Vec<Step>,
+        is_own: bool,
+    ) {
+        let state = Arc::new(state);
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&state);
+        let seq = state.seq;
+        let applied = Arc::new(Applied {
+            state,
+            steps,
+            is_own,
+        });
+        for follower in &followers.0 {
+            // One who is gone needs nothing.
+            let _ = follower.send(Arc::clone(&applied));
+        }
+        self.commits.send_replace(seq);
+    }
+
+    /// Ends all writing of this process: it no longer knows what the log holds.
+    pub(crate) fn give_up(&self, why: &Error) {
+        tracing::error!(%why, store = %self.layout.root().display(), "this process stops writing");
+        let _ = self.broken.set(why.to_string());
+    }
+
+    /// Refuses after [`Self::give_up`], and while another schema is in force.
+    ///
+    /// # Errors
+    /// `Unavailable`.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        let shown = || self.layout.root().display();
+        if self.outdated.load(Ordering::Acquire) {
+            let message = "another process has changed the schema of";
+            return Err(unavailable(
+                None,
+                format!("{message} {}; restart this one", shown()),
+            ));
+        }
+        match self.broken.get() {
+            Some(why) => Err(unavailable(
+                None,
+                format!("{} cannot be used any more by this process: {why}; restart it", shown()),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// The store's directory, for messages.
+    pub(crate) fn root(&self) -> &Path {
+        self.layout.root()
+    }
+}

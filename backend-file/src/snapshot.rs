@@ -1,0 +1,236 @@
+//! What callers read from: a state that does not change any more.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_trait::async_trait;
+use osis_core::backend::{Feed, Found, Related, Scan, Search, Snapshot};
+use osis_core::error::{Error, ErrorKind, Result};
+use osis_core::object::{Id, Row};
+use osis_core::query::Filter;
+use osis_core::query::aggregate::{Aggregate, Group};
+use osis_core::schema::{KeyId, TypeId};
+use osis_core::table::Clock;
+use osis_core::value::Value;
+use tokio::sync::Semaphore;
+use tokio::time::timeout_at;
+
+use crate::error::too_late;
+use crate::record::Held;
+use crate::shared::Shared;
+use crate::state::State;
+use crate::text::TextIndex;
+
+/// Up to how many objects are looked at where the request is; more is handed to a thread that may
+/// block.
+const INLINE_MAX: usize = 512;
+
+/// What snapshots read through.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) text: TextIndex,
+    /// Bounds how many scans, searches and aggregates run at once.
+    pub(crate) scans: Arc<Semaphore>,
+}
+
+impl Source {
+    /// Opens a view.
+    ///
+    /// # Errors
+    /// `Unavailable` if none can be had before the deadline.
+    pub(crate) async fn snapshot(
+        self: &Arc<Self>,
+        deadline: Option<Instant>,
+    ) -> Result<FileSnapshot> {
+        if self.shared.is_behind()? {
+            let shared = Arc::clone(&self.shared);
+            let catching_up = tokio::task::spawn_blocking(move || shared.catch_up().map(drop));
+            within(deadline, catching_up).await??;
+        }
+        Ok(FileSnapshot {
+            state: self.shared.state(),
+            source: Arc::clone(self),
+            deadline,
+        })
+    }
+}
+
+/// Waits for a task, up to a deadline.
+async fn within<T>(
+    deadline: Option<Instant>,
+    task: tokio::task::JoinHandle<T>,
+) -> Result<T> {
+    let done = match deadline {
+        Some(deadline) => timeout_at(deadline.into(), task)
+            .await
+            .map_err(|_| too_late())?,
+        None => task.await,
+    };
+    done.map_err(|error| Error::internal("a read broke off", error))
+}
+
+/// A view of the store at one seq.
+#[derive(Debug)]
+pub(crate) struct FileSnapshot {
+    source: Arc<Source>,
+    state: Arc<State>,
+    deadline: Option<Instant>,
+}
+
+impl FileSnapshot {
+    fn clock(&self) -> Result<Clock> {
+        let clock = Clock::until(self.deadline);
+        clock.check()?;
+        Ok(clock)
+    }
+
+    fn whole(&self, held: &Held) -> Result<Row> {
+        self.source.shared.bodies.join(held)
+    }
+
+    /// Runs a read over the objects of a type: here if they are few, else on a thread that may
+    /// block.
+    async fn over<T: Send + 'static>(
+        &self,
+        type_id: TypeId,
+        read: impl FnOnce(&Source, &State, Clock) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let clock = self.clock()?;
+        if self.state.types[type_id].table.len() <= INLINE_MAX {
+            return read(&self.source, &self.state, clock);
+        }
+        let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.state));
+        let permit = Arc::clone(&source.scans).acquire_owned();
+        let permit = match self.deadline {
+            Some(deadline) => timeout_at(deadline.into(), permit)
+                .await
+                .map_err(|_| too_late())?,
+            None => permit.await,
+        };
+        let reading = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            read(&source, &state, clock)
+        });
+        within(self.deadline, reading).await?
+    }
+}
+
+#[async_trait]
+impl Snapshot for FileSnapshot {
+    async fn get(&mut self, type_id: TypeId, ids: &[Id]) -> Result<Vec<Option<Row>>> {
+        self.clock()?;
+        let table = &self.state.types[type_id].table;
+        let rows = ids
+            .iter()
+            .map(|id| table.get(id).map(|held| self.whole(held)).transpose());
+        rows.collect()
+    }
+
+    async fn get_by_key(
+        &mut self,
+        type_id: TypeId,
+        key: KeyId,
+        values: &[Vec<Value>],
+    ) -> Result<Vec<Option<Row>>> {
+        self.clock()?;
+        let table = &self.state.types[type_id].table;
+        let rows = values.iter().map(|values| {
+            let held = table.by_key(key, values);
+            held.map(|held| self.whole(held)).transpose()
+        });
+        rows.collect()
+    }
+
+    async fn scan(&mut self, scan: &Scan) -> Result<Vec<Row>> {
+        let scan = scan.clone();
+        self.over(scan.type_id, move |source, state, clock| {
+            let table = &state.types[scan.type_id].table;
+            let after = scan.after.as_deref();
+            let page = table.page(&scan.filter, &scan.sort, after, scan.limit, clock)?;
+            page.iter()
+                .map(|held| source.shared.bodies.join(held))
+                .collect()
+        })
+        .await
+    }
+
+    async fn related(&mut self, related: &Related, ids: &[Id]) -> Result<Vec<Vec<Row>>> {
+        let clock = self.clock()?;
+        let table = &self.state.types[related.type_id].table;
+        let lists = table.related(related, ids, clock)?;
+        let rows = lists
+            .iter()
+            .map(|list| list.iter().map(|held| self.whole(held)).collect());
+        rows.collect()
+    }
+
+    async fn count(&mut self, type_id: TypeId, filter: &Filter) -> Result<u64> {
+        let filter = filter.clone();
+        self.over(type_id, move |_, state, clock| {
+            state.types[type_id].table.count(&filter, clock)
+        })
+        .await
+    }
+
+    async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
+        let aggregate = aggregate.clone();
+        self.over(aggregate.type_id, move |source, state, clock| {
+            let ty = &source.shared.schema.types[aggregate.type_id];
+            let table = &state.types[aggregate.type_id].table;
+            table.groups(ty, &aggregate, clock)
+        })
+        .await
+    }
+
+    async fn search(&mut self, search: &Search) -> Result<Found> {
+        let text = &self.source.text;
+        let index = text.near(&self.state, search.type_id, self.deadline).await?;
+        let search = search.clone();
+        self.over(search.type_id, move |source, state, clock| {
+            let shared = &source.shared;
+            let found = index.search_in(state, &shared.schema, &search, &shared.bodies, clock);
+            let (hits, total) = found?;
+            let hits = hits
+                .into_iter()
+                .map(|(score, held)| Ok((score, shared.bodies.join(&held)?)));
+            Ok(Found {
+                hits: hits.collect::<Result<_>>()?,
+                total,
+            })
+        })
+        .await
+    }
+
+    async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
+        self.clock()?;
+        let oldest = self.source.shared.log.oldest();
+        if since < oldest || since > self.state.seq {
+            return Err(gone(oldest, self.state.seq, since));
+        }
+        if let Some(feed) = self.state.feed(since, types, limit, oldest) {
+            return Ok(feed);
+        }
+        let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.state));
+        let types = types.to_vec();
+        let reading = tokio::task::spawn_blocking(move || {
+            let shared = &source.shared;
+            shared
+                .log
+                .records(since, &types, limit, state.seq, &shared.schema, &shared.schema_hash)
+        });
+        within(self.deadline, reading).await?
+    }
+
+    async fn seq(&mut self) -> Result<u64> {
+        Ok(self.state.seq)
+    }
+}
+
+/// The answer to who asks for records that are no longer, or not yet, there.
+pub(crate) fn gone(oldest: u64, last: u64, since: u64) -> Error {
+    Error::new(
+        ErrorKind::Gone { oldest },
+        format!("the change feed goes from {oldest} to {last}, {since} is not in it"),
+    )
+}
