@@ -8,12 +8,12 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
-use osis_core::error::{Error, Result};
+use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::object::{Id, Row};
-use osis_core::schema::{Schema, TypeId};
+use osis_core::schema::{Schema, Source, TypeId, load};
 use tokio::sync::watch;
 
 use crate::bodies::Bodies;
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     advance: Mutex<Followers>,
     looked: Mutex<Option<Instant>>,
     outdated: AtomicBool,
-    broken: OnceLock<String>,
+    lost: AtomicBool,
 }
 
 /// The right to move the state, with those who are told of it.
@@ -101,7 +101,7 @@ impl Shared {
             advance: Mutex::default(),
             looked: Mutex::new(None),
             outdated: AtomicBool::new(false),
-            broken: OnceLock::new(),
+            lost: AtomicBool::new(false),
         }
     }
 
@@ -172,10 +172,13 @@ impl Shared {
         loop {
             self.check_usable()?;
             let state = self.state();
-            let Some(entry) = self.log.next(state.seq + 1, &self.schema, &self.schema_hash)? else {
-                return Ok(state);
+            let next = self.log.next(state.seq + 1, &self.schema, &self.schema_hash);
+            let entry = match next {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(state),
+                Err(error) => return Err(self.lost(error)),
             };
-            if entry.schema != self.schema_hash || entry.new_schema.is_some() {
+            if !self.is_in_force(&entry)? {
                 self.outdated.store(true, Ordering::Release);
                 tracing::error!(
                     store = %self.layout.root().display(),
@@ -227,32 +230,40 @@ impl Shared {
         self.commits.send_replace(seq);
     }
 
-    /// Ends all writing of this process: it no longer knows what the log holds.
-    pub(crate) fn give_up(&self, why: &Error) {
-        tracing::error!(%why, store = %self.layout.root().display(), "this process stops writing");
-        let _ = self.broken.set(why.to_string());
+    /// Whether an entry is written under the schema of this process, or puts just that in force.
+    fn is_in_force(&self, entry: &Entry) -> Result<bool> {
+        match &entry.new_schema {
+            Some(text) => Ok(load(&[Source::new("log", text.as_str())])?.hash == self.schema_hash),
+            None => Ok(entry.schema == self.schema_hash),
+        }
     }
 
-    /// Refuses after [`Self::give_up`], and while another schema is in force.
+    /// What it means that the log cannot be read on. Where it is gone, this process has slept for
+    /// longer than the log is kept, and can only begin anew.
+    fn lost(&self, error: Error) -> Error {
+        if !matches!(error.kind(), ErrorKind::Gone { .. }) {
+            return error;
+        }
+        let why = "the log no longer has what it has missed";
+        tracing::error!(%error, store = %self.layout.root().display(), "{why}; restart it");
+        self.lost.store(true, Ordering::Release);
+        self.check_usable().err().unwrap_or(error)
+    }
+
+    /// Refuses where this process can no longer follow the log.
     ///
     /// # Errors
     /// `Unavailable`.
     pub(crate) fn check_usable(&self) -> Result<()> {
-        let shown = || self.layout.root().display();
-        if self.outdated.load(Ordering::Acquire) {
-            let message = "another process has changed the schema of";
-            return Err(unavailable(
-                None,
-                format!("{message} {}; restart this one", shown()),
-            ));
-        }
-        match self.broken.get() {
-            Some(why) => Err(unavailable(
-                None,
-                format!("{} cannot be used any more by this process: {why}; restart it", shown()),
-            )),
-            None => Ok(()),
-        }
+        let why = if self.outdated.load(Ordering::Acquire) {
+            "another process has changed its schema"
+        } else if self.lost.load(Ordering::Acquire) {
+            "the log no longer has what this process has missed"
+        } else {
+            return Ok(());
+        };
+        let root = self.layout.root().display();
+        Err(unavailable(None, format!("{root} cannot be used: {why}; restart this process")))
     }
 
     /// The store's directory, for messages.

@@ -36,6 +36,9 @@ const GROUP_MAX: usize = 256;
 /// spares others lost claims, so whoever was stopped while having it must not hold them up.
 const PATIENCE: Duration = Duration::from_millis(20);
 
+/// How long a lost claim waits on a network volume before it looks for who won.
+const SHOWS_AFTER: Duration = Duration::from_millis(1);
+
 /// The writer's thread, as the rest of the engine sees it.
 #[derive(Debug)]
 pub(crate) struct Writer {
@@ -178,7 +181,9 @@ impl Thread {
                     shared.publish(&followers, group.state, group.steps, true);
                     return Ok(answers);
                 }
-                Claim::Taken => {}
+                // On a network volume the winner's entry may show a moment later.
+                Claim::Taken if !shared.is_network => {}
+                Claim::Taken => std::thread::sleep(SHOWS_AFTER),
             }
         }
     }

@@ -310,3 +310,23 @@ impl Serialize for Mend<'_> {
         map.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_have_a_line_only_where_they_are_about_one() {
+        let mut problem = Problem {
+            path: "apps/notes.toml".to_owned(),
+            line: Some(3),
+            message: "expected a string".to_owned(),
+        };
+        let shown = serde_json::to_string(&Mend(&problem)).unwrap();
+        let expected = r#"{"path":"apps/notes.toml","line":3,"message":"expected a string"}"#;
+        assert_eq!(shown, expected);
+        problem.line = None;
+        let shown = serde_json::to_string(&Mend(&problem)).unwrap();
+        assert!(!shown.contains("line"), "{shown}");
+    }
+}

@@ -203,7 +203,8 @@ impl<'t> Found<'t> {
             let vanished = [Errno::NOENT, Errno::NOTDIR, Errno::LOOP].contains(&error);
             if !vanished {
                 let error = std::io::Error::from(error);
-                self.unreadable.push((folder.path.clone(), error.to_string()));
+                self.unreadable
+                    .push((folder.path.clone(), error.to_string()));
             }
         }
     }
@@ -321,9 +322,11 @@ fn one_level<'t>(schema: &Schema, tree: &'t Tree, folders: &[Folder]) -> Found<'
     std::thread::scope(|scope| {
         let others: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         let own = work();
-        others.into_iter().fold(own, |all, other| match other.join() {
-            Ok(found) => all.and(found),
-            Err(panic) => std::panic::resume_unwind(panic),
-        })
+        others
+            .into_iter()
+            .fold(own, |all, other| match other.join() {
+                Ok(found) => all.and(found),
+                Err(panic) => std::panic::resume_unwind(panic),
+            })
     })
 }

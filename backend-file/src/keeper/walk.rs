@@ -72,6 +72,7 @@ pub(crate) struct Differences {
 
 impl Differences {
     /// Whether all is as it was.
+    #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.changed_or_new.is_empty() && self.gone.is_empty() && self.gone_days.is_empty()
     }
@@ -97,7 +98,13 @@ pub(crate) fn all(layout: &Layout, schema: &Schema, tree: &Tree) -> Result<Diffe
         let days = tree.days.keys().filter(|rel| !seen.contains(rel.as_str()));
         lost.days = days.cloned().collect();
     }
-    finish(layout, schema, tree, began, found, lost)
+    let differences = finish(layout, schema, tree, began, found, lost)?;
+    tracing::trace!(
+        files = differences.files,
+        took = ?differences.took,
+        "looked at all files"
+    );
+    Ok(differences)
 }
 
 /// Looks at these files and directories, as a watcher names them; what does not lie in the folder
@@ -137,7 +144,9 @@ pub(crate) fn look(
             continue;
         };
         let folder = Folder::top(layout, ty);
-        let inner = parents.iter().try_fold(folder, |folder, name| folder.child(ty, name));
+        let inner = parents
+            .iter()
+            .try_fold(folder, |folder, name| folder.child(ty, name));
         let Some(folder) = inner else {
             continue;
         };
@@ -177,11 +186,7 @@ pub(crate) fn look(
 }
 
 /// The type in whose folder a path lies, and the names below that folder.
-fn below<'p>(
-    layout: &Layout,
-    schema: &Schema,
-    path: &'p Path,
-) -> Option<(TypeId, Vec<&'p str>)> {
+fn below<'p>(layout: &Layout, schema: &Schema, path: &'p Path) -> Option<(TypeId, Vec<&'p str>)> {
     let rel = path.strip_prefix(layout.root()).ok()?;
     let mut names = rel.iter().map(|name| name.to_str());
     let plural = names.next()??;
@@ -221,7 +226,9 @@ impl Covered {
             let objects = tree.objects.keys().filter(|key| {
                 let (type_id, id) = key;
                 let covers = self.tops.contains(type_id)
-                    || self.shards.contains(&(*type_id, scan::shard_of(id.as_str())));
+                    || self
+                        .shards
+                        .contains(&(*type_id, scan::shard_of(id.as_str())));
                 covers && !seen.contains(key)
             });
             lost.objects.extend(objects.cloned());
@@ -230,7 +237,10 @@ impl Covered {
             let seen: HashSet<&str> = found.seen_days.iter().copied().collect();
             let days = tree.days.iter().filter(|(rel, day)| {
                 let covers = self.tops.contains(&day.type_id)
-                    || self.days.iter().any(|folder| rel.starts_with(folder.as_str()));
+                    || self
+                        .days
+                        .iter()
+                        .any(|folder| rel.starts_with(folder.as_str()));
                 covers && !seen.contains(rel.as_str())
             });
             lost.days.extend(days.map(|(rel, _)| rel.clone()));
@@ -257,12 +267,19 @@ fn finish(
     if differences.unreadable.is_empty() {
         for (type_id, id) in lost.objects {
             let path = layout.object(&schema.types[type_id], &id);
-            let known = tree.objects.get(&(type_id, id.clone())).map(|known| known.stamp);
+            let known = tree
+                .objects
+                .get(&(type_id, id.clone()))
+                .map(|known| known.stamp);
             match again(&path)? {
                 None => differences.gone.push((type_id, id)),
                 Some(stamp) if Some(stamp) == known => {}
                 Some(stamp) => {
-                    let kind = if stamp.is_file { Kind::Object(id) } else { Kind::Odd };
+                    let kind = if stamp.is_file {
+                        Kind::Object(id)
+                    } else {
+                        Kind::Odd
+                    };
                     differences.changed_or_new.push(Place {
                         path,
                         type_id,

@@ -8,21 +8,21 @@
 //!
 //! The store's own writes are seen too; whoever listens knows their stamps.
 
+mod desk;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RemoveKind};
-use notify::{Config, Event, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, RecommendedWatcher, RecursiveMode, Watcher as _};
 use osis_core::error::{Error, Result};
 use osis_core::schema::Schema;
 
+use self::desk::{Desk, Told};
 use super::poll::{self, Poll};
 use crate::layout::Layout;
 
@@ -40,8 +40,7 @@ const LOCAL: Duration = Duration::from_secs(1);
 const REST: u32 = 4;
 /// How long an answer to a rescan is waited for.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// With more paths than these, all files are looked at instead.
-const PATHS_MAX: usize = 10_000;
+/// With more changed directories than these, all files are looked at instead.
 const DIRECTORIES_MAX: usize = 64;
 
 /// What was seen.
@@ -58,34 +57,6 @@ pub(crate) enum Seen {
 pub(crate) struct Watcher {
     desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
-}
-
-/// Where what is seen is gathered.
-#[derive(Debug, Default)]
-struct Desk {
-    pile: Mutex<Pile>,
-    changed: Condvar,
-}
-
-/// What the system told since it was taken last.
-#[derive(Debug, Default)]
-struct Told {
-    paths: HashSet<PathBuf>,
-    rescan: bool,
-    /// The system no longer tells of all changes.
-    is_blind: bool,
-}
-
-#[derive(Debug, Default)]
-struct Pile {
-    told: Told,
-    closing: bool,
-    /// Since when a rescan is under way.
-    scanning: Option<Instant>,
-    /// How long looking at all files took last.
-    took: Duration,
-    /// When it was done.
-    done: Option<Instant>,
 }
 
 impl Watcher {
@@ -157,82 +128,6 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-impl Pile {
-    fn is_empty(&self) -> bool {
-        self.told.paths.is_empty() && !self.told.rescan && !self.told.is_blind
-    }
-
-    fn take(&mut self) -> Told {
-        std::mem::take(&mut self.told)
-    }
-}
-
-impl Desk {
-    fn pile(&self) -> MutexGuard<'_, Pile> {
-        self.pile.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes an event of the system.
-    fn take(&self, root: &Path, event: notify::Result<Event>) {
-        let event = match event {
-            Ok(event) => event,
-            Err(error) => {
-                let mut pile = self.pile();
-                pile.told.is_blind |= matches!(error.kind, notify::ErrorKind::MaxFilesWatch);
-                pile.told.rescan = true;
-                self.changed.notify_all();
-                return;
-            }
-        };
-        let mut paths = event.paths.iter().filter(|path| is_wanted(root, &event.kind, path));
-        let first = paths.next();
-        if first.is_none() && !event.need_rescan() {
-            return;
-        }
-        let mut pile = self.pile();
-        let told = &mut pile.told;
-        told.rescan |= event.need_rescan();
-        for path in first.into_iter().chain(paths) {
-            if told.paths.len() >= PATHS_MAX {
-                told.paths.clear();
-                told.rescan = true;
-            }
-            if !told.paths.contains(path) {
-                told.paths.insert(path.clone());
-            }
-        }
-        self.changed.notify_all();
-    }
-}
-
-/// Whether an event at a path says anything about our files.
-fn is_wanted(root: &Path, kind: &EventKind, path: &Path) -> bool {
-    let is_change = matches!(
-        kind,
-        EventKind::Access(AccessKind::Close(AccessMode::Write))
-            | EventKind::Create(_)
-            | EventKind::Remove(_)
-            | EventKind::Modify(ModifyKind::Name(_))
-    );
-    let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
-        return false;
-    };
-    // What is not finished, and editors' files.
-    if !is_change || name.starts_with('.') {
-        return false;
-    }
-    if name.ends_with(".otoml") {
-        return path.parent() != Some(root);
-    }
-    let is_file = matches!(
-        kind,
-        EventKind::Access(_)
-            | EventKind::Create(CreateKind::File)
-            | EventKind::Remove(RemoveKind::File)
-    );
-    !is_file && (path.parent() == Some(root) || poll::is_folder_name(name))
 }
 
 /// How changes are noticed.
@@ -317,7 +212,9 @@ impl<M: From<Seen> + Send + 'static> Work<M> {
             folders.extend(&self.tops);
         }
         if let Sight::Told(watcher) = &mut self.sight {
-            let watched = folders.into_iter().try_for_each(|path| watch_below(watcher, path));
+            let watched = folders
+                .into_iter()
+                .try_for_each(|path| watch_below(watcher, path));
             if let Err(error) = watched {
                 self.look_instead(&error.to_string());
                 return vec![Seen::Rescan];

@@ -213,8 +213,11 @@ impl Log {
 
     /// As [`Self::oldest`], as of now.
     fn oldest_now(&self) -> Result<u64> {
-        self.oldest_seq()
-            .map_err(|error| io_error(&self.layout.log_oldest(), &error))
+        let path = self.layout.log_oldest();
+        self.oldest_seq().map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => corrupt(&path, None, &error.to_string()),
+            _ => io_error(&path, &error),
+        })
     }
 
     /// An entry from its own file; nothing where there is none.

@@ -1,5 +1,6 @@
 //! Dropping packs past their time.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use osis_core::error::Result;
@@ -22,6 +23,9 @@ impl Log {
     /// # Errors
     /// `Corrupt`; those of the file system. What is said to be kept is kept in each case.
     pub(crate) fn prune(&self, keep: Duration, keep_records: usize, now: Time) -> Result<u64> {
+        if self.is_distrusted.load(Ordering::Acquire) {
+            return self.oldest_now();
+        }
         let keep_ms = i64::try_from(keep.as_millis()).unwrap_or(i64::MAX);
         let past = Time::from_millis(now.as_millis().saturating_sub(keep_ms)).unwrap_or(Time::MIN);
         let mut packs: Vec<(u64, Summary)> = Vec::new();
@@ -42,8 +46,12 @@ impl Log {
             }
             oldest = oldest.max(pack.last);
         }
-        let said = self.set_oldest(oldest);
-        said.map_err(|error| io_error(&self.layout.log_oldest(), &error))?;
+        if let Err(error) = self.set_oldest(oldest) {
+            // Said, but not durably: a later success would mean nothing.
+            let is_said = self.oldest_seq().is_ok_and(|said| said >= oldest);
+            self.is_distrusted.fetch_or(is_said, Ordering::AcqRel);
+            return Err(io_error(&self.layout.log_oldest(), &error));
+        }
         let newest = packs.last().map(|&(number, _)| number);
         for (number, pack) in packs {
             if pack.last <= oldest && Some(number) != newest {

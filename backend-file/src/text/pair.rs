@@ -55,20 +55,6 @@ impl Searchable {
         &self.committed
     }
 
-    /// Searches the pair's state: as [`Self::search_in`].
-    ///
-    /// # Errors
-    /// As [`Self::search_in`].
-    pub(crate) fn search(
-        &self,
-        schema: &Schema,
-        search: &Search,
-        bodies: &Bodies,
-        clock: Clock,
-    ) -> Result<Hits> {
-        self.search_in(&self.state, schema, search, bodies, clock)
-    }
-
     /// Searches any state of this process, older or newer than the pair's: what the index lacks is
     /// looked at itself. Blocks; quick where the states are near each other.
     ///
@@ -109,7 +95,8 @@ impl Searchable {
 
     /// Whether a search of a type in `state` is quick with this pair.
     pub(super) fn is_near(&self, state: &State, type_id: TypeId) -> bool {
-        self.difference(state, type_id, NEAR).is_some()
+        self.committed.shape.types[type_id].is_empty()
+            || self.difference(state, type_id, NEAR).is_some()
     }
 
     fn difference<'a>(

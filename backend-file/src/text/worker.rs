@@ -75,7 +75,7 @@ impl Worker {
         self.guard(Self::align);
         while !self.link.is_closing() {
             let messages = self.wait();
-            self.guard(|worker| worker.take(messages));
+            self.guard(|worker| worker.take(&messages));
             self.guard(Self::settle);
         }
         self.end();
@@ -95,7 +95,7 @@ impl Worker {
         messages
     }
 
-    fn take(&mut self, messages: Vec<Arc<Applied>>) -> Outcome<()> {
+    fn take(&mut self, messages: &[Arc<Applied>]) -> Outcome<()> {
         let Some(last) = messages.last() else {
             return Ok(());
         };
@@ -221,7 +221,7 @@ impl Worker {
             let messages: Vec<_> = messages.collect();
             // Without a pair the index was not complete; the next start completes it.
             if self.reached.is_some() {
-                self.take(messages)?;
+                self.take(&messages)?;
             }
             let seq = self.newest.seq;
             self.writing

@@ -227,17 +227,23 @@ impl<R: Record> Table<R> {
         limit: usize,
         mut clock: Clock,
     ) -> Result<Vec<Arc<R>>> {
-        let walk = match self.access(filter, sort, after, limit) {
+        let (walk, patience) = match self.access(filter, sort, after, limit) {
             plan::Access::Candidates(candidates) => {
                 let found = candidates.filter(|record| filter.matches(record.row()));
                 return first(found, sort, after, limit, clock);
             }
-            plan::Access::InOrder(walk) => walk,
+            plan::Access::InOrder { walk, patience } => (walk, patience),
         };
         let mut page = Vec::new();
-        for record in walk {
+        for (looked_at, record) in walk.enumerate() {
             if page.len() == limit {
                 break;
+            }
+            if looked_at == patience
+                && let Some(candidates) = self.few_candidates(filter)
+            {
+                let found = candidates.filter(|record| filter.matches(record.row()));
+                return first(found, sort, after, limit, clock);
             }
             clock.tick()?;
             if is_beyond(record.row(), sort, after) && filter.matches(record.row()) {
@@ -256,6 +262,13 @@ impl<R: Record> Table<R> {
             return Ok(self.len() as u64);
         }
         let mut count = 0;
+        if let Some(meant) = self.exactly(filter) {
+            for _ in meant {
+                clock.tick()?;
+                count += 1;
+            }
+            return Ok(count);
+        }
         for record in self.candidates(filter) {
             clock.tick()?;
             count += u64::from(filter.matches(record.row()));

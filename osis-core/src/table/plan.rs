@@ -22,7 +22,13 @@ pub(super) enum Access<'a, R> {
     /// Among these, in no order, are all.
     Candidates(Walk<'a, R>),
     /// Among these are all, in the order of the page.
-    InOrder(Walk<'a, R>),
+    InOrder {
+        /// They.
+        walk: Walk<'a, R>,
+        /// After how many of them fewer were found than there should be: what passes the filter
+        /// may lie at the end.
+        patience: usize,
+    },
 }
 
 /// Stretches of an index that hold whatever passes a test, each object once.
@@ -83,7 +89,30 @@ impl<R: Record> Table<R> {
         let few = limit.saturating_mul(self.len()).isqrt();
         match narrowest(self.paths(filter), few) {
             Some(path) => Access::Candidates(Box::new(path.into_walk())),
-            None => Access::InOrder(walk),
+            None => Access::InOrder {
+                walk,
+                patience: few.saturating_mul(4),
+            },
+        }
+    }
+
+    /// As [`Self::candidates`], if they are few beside all.
+    pub(super) fn few_candidates<'a>(&'a self, filter: &'a Filter) -> Option<Walk<'a, R>> {
+        let path = narrowest(self.paths(filter), self.len() / 4)?;
+        Some(Box::new(path.into_walk()))
+    }
+
+    /// The records that a filter means and no others, where an index has just these.
+    pub(super) fn exactly<'a>(&'a self, filter: &'a Filter) -> Option<Walk<'a, R>> {
+        match filter {
+            Filter::All(parts) => match parts.as_slice() {
+                [part] => self.exactly(part),
+                _ => None,
+            },
+            Filter::Column(_, Test::Eq(_) | Test::In(_) | Test::Has(_) | Test::Exists(_)) => {
+                Some(Box::new(self.paths(filter).pop()?.into_walk()))
+            }
+            _ => None,
         }
     }
 

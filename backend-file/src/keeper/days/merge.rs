@@ -107,7 +107,10 @@ impl Days<'_> {
         let Some(rel) = self.rel(&path) else {
             return Ok(Vec::new());
         };
-        let known = sources.iter().find(|source| source.path == path).map(|source| source.stamp);
+        let known = sources
+            .iter()
+            .find(|source| source.path == path)
+            .map(|source| source.stamp);
         if let Some(changed) = self.changed_one(&sources, None)? {
             return Ok(vec![changed]);
         }
@@ -140,7 +143,9 @@ impl Days<'_> {
         }
         let mut other = Vec::new();
         for source in sources.iter().filter(|source| source.path != path) {
-            match put::retire(self.files, &source.path, &source.stamp, || name::aside(&source.path))? {
+            match put::retire(self.files, &source.path, &source.stamp, || {
+                name::aside(&source.path)
+            })? {
                 true => drop(tree.days.remove(&source.rel)),
                 false => other.push(source.path.clone()),
             }
@@ -149,11 +154,7 @@ impl Days<'_> {
     }
 
     /// A source that is not as it was, other than `but`.
-    fn changed_one(
-        &self,
-        sources: &[Source],
-        but: Option<&PathBuf>,
-    ) -> Result<Option<PathBuf>> {
+    fn changed_one(&self, sources: &[Source], but: Option<&PathBuf>) -> Result<Option<PathBuf>> {
         for source in sources.iter().filter(|source| Some(&source.path) != but) {
             if put::stamp(self.files, &source.path)? != Some(source.stamp) {
                 return Ok(Some(source.path.clone()));
@@ -170,7 +171,9 @@ impl Days<'_> {
         let Ok(Some(stamp)) = self.files.stamp(path) else {
             return;
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let now = i64::try_from(now.as_nanos()).unwrap_or(i64::MAX);
         if stamp.is_file && now.saturating_sub(stamp.modified) > DEAD_AFTER_NS {
             // What stays only takes room.

@@ -13,6 +13,7 @@
 mod merge;
 mod name;
 mod put;
+mod rewrite;
 mod splice;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use osis_core::schema::{Type, TypeId};
 
 use self::name::{Day, Name};
 use self::put::Put;
+pub(crate) use self::rewrite::Edit;
 use super::tree::{DayFile, Tree};
 use crate::error::{corrupt, io_error};
 use crate::files::{Files, Stamp};
@@ -65,31 +67,14 @@ pub(crate) struct Contents {
     pub(crate) found: Vec<Found>,
 }
 
-/// What [`Days::rewrite`] left to do.
-#[derive(Debug, Default, PartialEq)]
-pub(crate) struct Rewritten {
-    /// Files that are not as they were known, so that a person may have edited them. They were left
-    /// alone: look into them, then rewrite again.
-    pub(crate) inspect: Vec<PathBuf>,
-    /// Events that are in no file that is known, and should be.
-    pub(crate) missing: Vec<Row>,
-}
-
-/// What becomes of a block of a file.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Edit {
-    /// It stays as it is, to the letter.
-    Keep,
-    /// It becomes this event.
-    Put(Row),
-    /// It goes.
-    Drop,
-}
-
 impl<'a> Days<'a> {
     /// Those of a log type of an open store.
     pub(crate) fn of(shared: &'a Shared, type_id: TypeId) -> Self {
-        Self::new(&shared.layout, &*shared.files, &shared.schema.types[type_id])
+        Self::new(
+            &shared.layout,
+            &*shared.files,
+            &shared.schema.types[type_id],
+        )
     }
 
     /// Those of a log type.
@@ -121,92 +106,6 @@ impl<'a> Days<'a> {
         inspect.sort_unstable();
         inspect.dedup();
         Ok(inspect)
-    }
-
-    /// Brings files up to date with events that were changed (`Some`) or deleted (`None`) after they
-    /// were folded. Not durable before the caller syncs.
-    ///
-    /// # Errors
-    /// As [`Self::add`].
-    pub(crate) fn rewrite(
-        &self,
-        tree: &mut Tree,
-        changed: &HashMap<Id, Option<Row>>,
-    ) -> Result<Rewritten> {
-        let mut left = Rewritten::default();
-        let mut missing: HashMap<&Id, &Row> = HashMap::new();
-        for (id, row) in changed {
-            missing.extend(row.as_ref().map(|row| (id, row)));
-        }
-        let mut concerned: Vec<String> = Vec::new();
-        for (rel, day) in &tree.days {
-            if day.type_id != self.ty.id {
-                continue;
-            }
-            let mut is_behind = false;
-            for (id, version) in &day.objects {
-                if let Some(row) = changed.get(id) {
-                    missing.remove(id);
-                    is_behind |= row.as_ref().map(|row| self.version(row)) != Some(*version);
-                }
-            }
-            if is_behind {
-                concerned.push(rel.clone());
-            }
-        }
-        concerned.sort_unstable();
-        for rel in concerned {
-            let path = self.layout.root().join(&rel);
-            if !self.rewrite_file(tree, &rel, &path, changed)? {
-                left.inspect.push(path);
-            }
-        }
-        left.inspect.extend(self.unknown_near(tree, changed)?);
-        left.inspect.sort_unstable();
-        left.inspect.dedup();
-        left.missing = missing.into_values().cloned().collect();
-        left.missing.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-        Ok(left)
-    }
-
-    /// Edits blocks of a file that was read, one edit a block in their order; whether it was still
-    /// as it was read. All else in it stays, comments too.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub(crate) fn edit(
-        &self,
-        tree: &mut Tree,
-        path: &Path,
-        read: &Contents,
-        edits: &[Edit],
-    ) -> Result<bool> {
-        let Some(rel) = self.rel(path) else {
-            return Ok(false);
-        };
-        let Some((text, objects)) = splice::apply(self.ty, read, edits) else {
-            return Ok(false);
-        };
-        if text.is_empty() {
-            let is_gone = put::retire(self.files, path, &read.stamp, || name::aside(path))?;
-            if is_gone {
-                tree.days.remove(&rel);
-            }
-            return Ok(is_gone);
-        }
-        match put::put(self.files, path, text.as_bytes(), Some(&read.stamp), false)? {
-            Put::Done(stamp) => {
-                let type_id = self.ty.id;
-                let day = DayFile {
-                    stamp,
-                    type_id,
-                    objects,
-                };
-                tree.days.insert(rel, day);
-                Ok(true)
-            }
-            Put::Other => Ok(false),
-        }
     }
 
     /// Reads the file of a day.
@@ -256,7 +155,9 @@ impl<'a> Days<'a> {
                 }
                 match otoml::read_day(self.ty, &bytes) {
                     Ok(found) => {
-                        let own = found.into_iter().filter(|found| found.id.as_ref() == Some(id));
+                        let own = found
+                            .into_iter()
+                            .filter(|found| found.id.as_ref() == Some(id));
                         for row in own.filter_map(Found::into_row) {
                             if best.as_ref().is_none_or(|best| best.rev < row.rev) {
                                 best = Some(row);
@@ -298,7 +199,9 @@ impl<'a> Days<'a> {
 
     fn time(&self, row: &Row) -> osis_core::time::Time {
         let field = self.ty.log().map(|log| log.time);
-        let time = field.and_then(|field| row.values.get(field)).and_then(|value| value.as_time());
+        let time = field
+            .and_then(|field| row.values.get(field))
+            .and_then(|value| value.as_time());
         time.unwrap_or(row.created_at)
     }
 
@@ -310,7 +213,9 @@ impl<'a> Days<'a> {
     }
 
     fn versions(&self, rows: &[&Row]) -> Vec<(Id, Version)> {
-        rows.iter().map(|row| (row.id.clone(), self.version(row))).collect()
+        rows.iter()
+            .map(|row| (row.id.clone(), self.version(row)))
+            .collect()
     }
 
     /// Writes a file of exactly these events.
@@ -349,53 +254,6 @@ impl<'a> Days<'a> {
         Ok(())
     }
 
-    /// Brings one file up to date; whether it was as it is known.
-    fn rewrite_file(
-        &self,
-        tree: &mut Tree,
-        rel: &str,
-        path: &Path,
-        changed: &HashMap<Id, Option<Row>>,
-    ) -> Result<bool> {
-        let Reading::Good(read) = self.read_file(path)? else {
-            return Ok(false);
-        };
-        if tree.days.get(rel).map(|known| known.stamp) != Some(read.stamp) {
-            return Ok(false);
-        }
-        let edits = read.found.iter().map(|found| {
-            match found.id.as_ref().and_then(|id| changed.get(id)) {
-                None => Edit::Keep,
-                Some(None) => Edit::Drop,
-                Some(Some(row)) => Edit::Put(row.clone()),
-            }
-        });
-        let edits: Vec<Edit> = edits.collect();
-        self.edit(tree, path, &read, &edits)
-    }
-
-    /// Files that are not known, of days in which the events may be.
-    fn unknown_near(
-        &self,
-        tree: &Tree,
-        changed: &HashMap<Id, Option<Row>>,
-    ) -> Result<Vec<PathBuf>> {
-        let mut days: Vec<Day> = changed.keys().flat_map(name::near).collect();
-        days.sort_unstable();
-        days.dedup();
-        let mut unknown = Vec::new();
-        for day in days {
-            for name in self.names(&day)? {
-                let path = self.path(&day, &name);
-                let is_known = self.rel(&path).is_some_and(|rel| tree.days.contains_key(&rel));
-                if !is_known {
-                    unknown.push(path);
-                }
-            }
-        }
-        Ok(unknown)
-    }
-
     /// The names of the files of a day, in order.
     fn names(&self, day: &Day) -> Result<Vec<String>> {
         let mut names = self.list(day)?;
@@ -413,7 +271,9 @@ impl<'a> Days<'a> {
 
     fn directory(&self, day: &Day) -> PathBuf {
         let folder = self.layout.folder(self.ty);
-        folder.join(format!("{:04}", day.year)).join(format!("{:02}", day.month))
+        folder
+            .join(format!("{:04}", day.year))
+            .join(format!("{:02}", day.month))
     }
 
     fn path(&self, day: &Day, name: &str) -> PathBuf {

@@ -86,7 +86,10 @@ fn is_digits(text: &str) -> bool {
 
 /// The name of the file that has the events of a range of commits on a day.
 pub(super) fn of(day: &Day, first: u64, last: u64) -> String {
-    format!("{:02}-{first:0SEQ_DIGITS$}-{last:0SEQ_DIGITS$}.otoml", day.day)
+    format!(
+        "{:02}-{first:0SEQ_DIGITS$}-{last:0SEQ_DIGITS$}.otoml",
+        day.day
+    )
 }
 
 /// A name for a file that is about to be removed, under which it is still read.
@@ -110,11 +113,23 @@ mod tests {
             let range = Some((7, 1_000_000_000_000));
             assert_eq!(Name::parse(name), Some(Name { day: 21, range }), "{name}");
         }
-        for name in ["21.otoml", "21-import.otoml", "21-000000000007-x.otoml", "21-7-8.otoml"] {
+        for name in [
+            "21.otoml",
+            "21-import.otoml",
+            "21-000000000007-x.otoml",
+            "21-7-8.otoml",
+        ] {
             let range = None;
             assert_eq!(Name::parse(name), Some(Name { day: 21, range }), "{name}");
         }
-        for name in ["1.otoml", "00.otoml", "32.otoml", "211.otoml", "21.otoml~", "21.old.otoml"] {
+        for name in [
+            "1.otoml",
+            "00.otoml",
+            "32.otoml",
+            "211.otoml",
+            "21.otoml~",
+            "21.old.otoml",
+        ] {
             assert_eq!(Name::parse(name), None, "{name}");
         }
     }

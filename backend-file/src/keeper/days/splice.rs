@@ -75,7 +75,10 @@ fn says(ty: &Type, text: &str, wanted: &[&Row]) -> bool {
     otoml::read_day(ty, text.as_bytes()).is_ok_and(|found| {
         let rows: Vec<Option<Row>> = found.into_iter().map(Found::into_row).collect();
         rows.len() == wanted.len()
-            && rows.iter().zip(wanted).all(|(row, wanted)| row.as_ref() == Some(*wanted))
+            && rows
+                .iter()
+                .zip(wanted)
+                .all(|(row, wanted)| row.as_ref() == Some(*wanted))
     })
 }
 

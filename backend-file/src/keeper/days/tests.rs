@@ -8,6 +8,7 @@ use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_core::value::Value;
 
+use super::rewrite::Rewritten;
 use super::*;
 use crate::files::Disk;
 use crate::files::faulty::{Fault, Faulty};
@@ -88,7 +89,10 @@ impl Trial {
     /// The paths of all files.
     fn all(&self) -> Vec<String> {
         let entries = walkdir::WalkDir::new(self.layout.root()).sort_by_file_name();
-        let files = entries.into_iter().flatten().filter(|entry| entry.file_type().is_file());
+        let files = entries
+            .into_iter()
+            .flatten()
+            .filter(|entry| entry.file_type().is_file());
         let rels = files.map(|entry| {
             let rel = entry.path().strip_prefix(self.layout.root()).unwrap();
             rel.to_str().unwrap().to_owned()
@@ -113,7 +117,11 @@ impl Trial {
     /// Holds what is known against what is there.
     fn check_tree(&self) {
         for (rel, day) in &self.tree.days {
-            assert_eq!(self.files.stamp(&self.path(rel)).unwrap(), Some(day.stamp), "{rel}");
+            assert_eq!(
+                self.files.stamp(&self.path(rel)).unwrap(),
+                Some(day.stamp),
+                "{rel}"
+            );
             let found = otoml::read_day(self.ty(), self.text(rel).as_bytes()).unwrap();
             let rows: Vec<Row> = found.into_iter().filter_map(Found::into_row).collect();
             let rows: Vec<&Row> = rows.iter().collect();
@@ -172,7 +180,10 @@ fn a_fold_writes_one_file_a_day() {
     // Again, by this process, and by one that knows nothing: nothing changes.
     let stamps = |trial: &Trial| names.map(|rel| Disk.stamp(&trial.path(rel)).unwrap());
     let before = stamps(&trial);
-    assert_eq!(trial.add(7, 9, &[c.clone(), b.clone(), a.clone()]), Vec::<PathBuf>::new());
+    assert_eq!(
+        trial.add(7, 9, &[c.clone(), b.clone(), a.clone()]),
+        Vec::<PathBuf>::new()
+    );
     trial.tree = Tree::default();
     assert_eq!(trial.add(7, 9, &rows), Vec::<PathBuf>::new());
     assert_eq!(stamps(&trial), before);
@@ -180,14 +191,22 @@ fn a_fold_writes_one_file_a_day() {
     for row in &rows {
         assert_eq!(trial.days().find(&row.id).unwrap().as_ref(), Some(row));
     }
-    assert_eq!(trial.days().find(&event("2026-11-21T12:00:00Z", "").id).unwrap(), None);
+    assert_eq!(
+        trial
+            .days()
+            .find(&event("2026-11-21T12:00:00Z", "").id)
+            .unwrap(),
+        None
+    );
     assert_eq!(trial.days().find(&Id::trusted("abcd")).unwrap(), None);
 }
 
 #[test]
 fn changed_and_deleted_events_are_rewritten() {
     let mut trial = Trial::new();
-    let rows: Vec<Row> = ["a", "b", "c"].map(|page| event("2026-11-21T07:00:00Z", page)).into();
+    let rows: Vec<Row> = ["a", "b", "c"]
+        .map(|page| event("2026-11-21T07:00:00Z", page))
+        .into();
     trial.add(1, 2, &rows[..2]);
     trial.add(3, 3, &rows[2..]);
     let b = changed(&rows[1], "bb");
@@ -198,7 +217,10 @@ fn changed_and_deleted_events_are_rewritten() {
     ];
     for _ in 0..2 {
         assert_eq!(trial.rewrite(&changes), Rewritten::default());
-        assert_eq!(trial.all(), ["visits/2026/11/21-000000000001-000000000002.otoml"]);
+        assert_eq!(
+            trial.all(),
+            ["visits/2026/11/21-000000000001-000000000002.otoml"]
+        );
         assert_eq!(trial.events(), BTreeMap::from([(b.id.clone(), b.clone())]));
         trial.check_tree();
     }
@@ -212,7 +234,9 @@ fn changed_and_deleted_events_are_rewritten() {
 #[test]
 fn what_a_person_edited_is_left_alone() {
     let mut trial = Trial::new();
-    let rows: Vec<Row> = ["a", "b"].map(|page| event("2026-11-21T07:00:00Z", page)).into();
+    let rows: Vec<Row> = ["a", "b"]
+        .map(|page| event("2026-11-21T07:00:00Z", page))
+        .into();
     trial.add(1, 2, &rows);
     let rel = "visits/2026/11/21-000000000001-000000000002.otoml";
     let edited = trial.text(rel).replace("\"a\"", "\"edited\"");
@@ -234,7 +258,9 @@ fn what_a_person_edited_is_left_alone() {
 #[test]
 fn comments_and_layout_survive() {
     let mut trial = Trial::new();
-    let rows: Vec<Row> = ["a", "b", "c"].map(|page| event("2026-11-21T07:00:00Z", page)).into();
+    let rows: Vec<Row> = ["a", "b", "c"]
+        .map(|page| event("2026-11-21T07:00:00Z", page))
+        .into();
     let block = |row: &Row| {
         let text = otoml::day(trial.ty(), &[row]);
         text.strip_prefix(otoml::HEAD).unwrap().to_owned()
@@ -245,7 +271,10 @@ fn comments_and_layout_survive() {
     trial.write(rel, &text);
     trial.learn(rel);
     let new = changed(&rows[1], "bb");
-    let changes = [(rows[0].id.clone(), None), (new.id.clone(), Some(new.clone()))];
+    let changes = [
+        (rows[0].id.clone(), None),
+        (new.id.clone(), Some(new.clone())),
+    ];
     assert_eq!(trial.rewrite(&changes), Rewritten::default());
     let expected = format!("O:\n# first\n\n# second\n{}# third\n\n{c}# the end\n", {
         let text = otoml::day(trial.ty(), &[&new]);
@@ -255,7 +284,10 @@ fn comments_and_layout_survive() {
     trial.check_tree();
     let changes = [(new.id.clone(), None), (rows[2].id.clone(), None)];
     assert_eq!(trial.rewrite(&changes), Rewritten::default());
-    assert_eq!(trial.text(rel), "O:\n# first\n\n# second\n# third\n\n# the end\n");
+    assert_eq!(
+        trial.text(rel),
+        "O:\n# first\n\n# second\n# third\n\n# the end\n"
+    );
     trial.check_tree();
 }
 
@@ -277,6 +309,7 @@ fn blocks_that_a_person_has_not_finished_are_kept() {
     assert!(trial.text(rel).ends_with(own));
     assert_eq!(tree.days[rel].objects.len(), 1);
     // The file is no longer the one that was read.
+    let edits = [Edit::Put(changed(&row, "c")), Edit::Keep];
     assert!(!trial.days().edit(&mut tree, &path, &read, &edits).unwrap());
     // Committed, it gets what it lacked.
     let Reading::Good(read) = trial.days().read_file(&path).unwrap() else {
@@ -305,7 +338,10 @@ fn small_files_are_merged() {
     assert_eq!(trial.all().len(), 10);
     let before = trial.events();
     let row = event("2026-11-21T09:00:00Z", "9");
-    assert_eq!(trial.add(9, 9, std::slice::from_ref(&row)), Vec::<PathBuf>::new());
+    assert_eq!(
+        trial.add(9, 9, std::slice::from_ref(&row)),
+        Vec::<PathBuf>::new()
+    );
     let name = "visits/2026/11/21-000000000001-000000000009.otoml";
     assert!(swept.exists());
     fs::File::options()
@@ -317,7 +353,10 @@ fn small_files_are_merged() {
     assert_eq!(trial.tree.days.len(), 1);
     trial.check_tree();
     // What the fold has done is not done again, and old leftovers go.
-    assert_eq!(trial.add(10, 10, std::slice::from_ref(&row)), Vec::<PathBuf>::new());
+    assert_eq!(
+        trial.add(10, 10, std::slice::from_ref(&row)),
+        Vec::<PathBuf>::new()
+    );
     let last = "visits/2026/11/21-000000000010-000000000010.otoml";
     assert_eq!(trial.all(), [name, last, "visits/2026/11/21.otoml"]);
     let mut after = trial.events();
@@ -344,8 +383,14 @@ fn a_merge_takes_the_higher_revision_and_removes_duplicates() {
     for rel in &names {
         trial.learn(rel);
     }
-    assert_eq!(trial.add(20, 20, std::slice::from_ref(&more)), Vec::<PathBuf>::new());
-    assert_eq!(trial.all(), ["visits/2026/11/21-000000000001-000000000020.otoml"]);
+    assert_eq!(
+        trial.add(20, 20, std::slice::from_ref(&more)),
+        Vec::<PathBuf>::new()
+    );
+    assert_eq!(
+        trial.all(),
+        ["visits/2026/11/21-000000000001-000000000020.otoml"]
+    );
     assert_eq!(trial.events()[&row.id], new);
     assert_eq!(trial.days().find(&row.id).unwrap(), Some(new));
     trial.check_tree();
@@ -363,12 +408,18 @@ fn broken_files_are_named_where_they_matter() {
         Reading::Faulty(..)
     ));
     let error = trial.days().find(&row.id).unwrap_err();
-    assert!(matches!(error.kind(), osis_core::error::ErrorKind::Corrupt { .. }));
+    assert!(matches!(
+        error.kind(),
+        osis_core::error::ErrorKind::Corrupt { .. }
+    ));
     // Another file has it.
     trial.write("visits/2026/11/21.otoml", &text);
     assert_eq!(trial.days().find(&row.id).unwrap().as_ref(), Some(&row));
     assert!(matches!(
-        trial.days().read_file(&trial.path("visits/none.otoml")).unwrap(),
+        trial
+            .days()
+            .read_file(&trial.path("visits/none.otoml"))
+            .unwrap(),
         Reading::Gone
     ));
 }
@@ -422,8 +473,10 @@ fn faults_lose_nothing() {
                 assert!(left.missing.is_empty(), "{told}");
                 trial.add(9, 9, std::slice::from_ref(&row));
             }
-            let mut expected: BTreeMap<Id, Row> =
-                rows.iter().map(|row| (row.id.clone(), row.clone())).collect();
+            let mut expected: BTreeMap<Id, Row> = rows
+                .iter()
+                .map(|row| (row.id.clone(), row.clone()))
+                .collect();
             expected.insert(new.id.clone(), new);
             expected.insert(row.id.clone(), row);
             assert_eq!(trial.events(), expected, "{told}");

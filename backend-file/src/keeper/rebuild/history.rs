@@ -134,7 +134,10 @@ impl History {
     /// Takes in an entry that was written under an older schema.
     fn take_old(&mut self, ground: &Ground<'_>, seq: u64, entry: &Entry) -> Result<()> {
         let path = ground.layout.log_schema(&entry.schema);
-        let text = ground.files.read(&path).map_err(|error| io_error(&path, &error))?;
+        let text = ground
+            .files
+            .read(&path)
+            .map_err(|error| io_error(&path, &error))?;
         let text = String::from_utf8(text).map_err(|_| corrupt(&path, None, "is not UTF-8"))?;
         let old = Arc::new(load(&[Source::new(path.display().to_string(), text)])?);
         let Some(entry) = ground.log.next(seq, &old, &entry.schema)? else {
@@ -164,11 +167,14 @@ impl History {
                 Content::Folded if change.op == ChangeOp::Delete => Last::Gone,
                 Content::Folded => Last::Folded,
             };
-            let story = self.stories.entry((change.type_id, change.id)).or_insert(Story {
-                last: Last::Gone,
-                rev: 0,
-                before: Vec::new(),
-            });
+            let story = self
+                .stories
+                .entry((change.type_id, change.id))
+                .or_insert(Story {
+                    last: Last::Gone,
+                    rev: 0,
+                    before: Vec::new(),
+                });
             story.last = last;
             story.rev = change.rev;
             // Of all but the last, the next one's `was` is the version.
@@ -197,7 +203,10 @@ fn translated(old: &Schema, new: &Schema, mut change: Change) -> Option<Change> 
             let is_same = from.fields[at].kind.name() == field.kind.name();
             is_same.then(|| row.values[at].clone())
         };
-        let values = to.fields.iter().map(|field| value(field).unwrap_or(Value::Null));
+        let values = to
+            .fields
+            .iter()
+            .map(|field| value(field).unwrap_or(Value::Null));
         row.values = values.collect();
     }
     Some(change)

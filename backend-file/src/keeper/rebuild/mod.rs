@@ -152,7 +152,13 @@ fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
         match &story.last {
             Last::Full(row) => {
                 let row = row.clone();
-                of_type.insert(id.clone(), Served { row, is_logged: true });
+                of_type.insert(
+                    id.clone(),
+                    Served {
+                        row,
+                        is_logged: true,
+                    },
+                );
             }
             Last::Gone => drop(of_type.remove(id)),
             Last::Folded => {
@@ -195,12 +201,7 @@ fn version_of(ty: &osis_core::schema::Type, row: &Row) -> Version {
 }
 
 /// The state with these objects, and the records of the feed that the log's entries have.
-fn state_of(
-    ground: &Ground<'_>,
-    objects: Objects,
-    history: &History,
-    begin: u64,
-) -> Result<State> {
+fn state_of(ground: &Ground<'_>, objects: Objects, history: &History, begin: u64) -> Result<State> {
     let mut state = State::empty(ground.schema, begin.saturating_sub(1));
     for (type_id, objects) in objects.into_iter().enumerate() {
         let mut rows: Vec<Row> = objects.into_values().map(|served| served.row).collect();

@@ -48,7 +48,8 @@ enum Content {
 impl Base {
     /// Reads files.
     pub(super) fn read(&mut self, ground: &Ground<'_>, places: Vec<Place>) -> Result<()> {
-        self.rows.resize_with(ground.schema.types.len(), HashMap::new);
+        self.rows
+            .resize_with(ground.schema.types.len(), HashMap::new);
         let contents = in_parallel(&places, |place| read(ground, place))?;
         for (place, content) in places.into_iter().zip(contents) {
             self.faults.remove(&place.path);
@@ -195,7 +196,11 @@ fn in_parallel<T: Sync, R: Send>(
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut done = vec![work()];
         for other in others {
-            done.push(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            done.push(
+                other
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            );
         }
         done
     });

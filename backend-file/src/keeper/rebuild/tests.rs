@@ -81,7 +81,8 @@ impl Trial {
     }
 
     fn path(&self, type_id: TypeId, id: &str) -> PathBuf {
-        self.layout.object(&self.schema.types[type_id], &Id::trusted(id))
+        self.layout
+            .object(&self.schema.types[type_id], &Id::trusted(id))
     }
 
     fn write(&self, path: &std::path::Path, text: &str) {
@@ -135,7 +136,13 @@ impl Trial {
 
     fn delete(&mut self, type_id: TypeId, row: &Row) {
         let was = Some(version_of(&self.schema.types[type_id], row));
-        self.commit(vec![(type_id, row.clone(), ChangeOp::Delete, was, Content::Gone)]);
+        self.commit(vec![(
+            type_id,
+            row.clone(),
+            ChangeOp::Delete,
+            was,
+            Content::Gone,
+        )]);
     }
 
     fn row(&self, state: &State, type_id: TypeId, id: &str) -> Option<Row> {
@@ -208,7 +215,10 @@ fn files_alone_are_enough() {
     trial.fold(APP, &notes);
     let edited = app("app-edited", None, "Edited");
     let text = otoml::object(&trial.schema.types[APP], &edited);
-    trial.write(&trial.path(APP, "app-edited"), &format!("{text}# by hand\n"));
+    trial.write(
+        &trial.path(APP, "app-edited"),
+        &format!("{text}# by hand\n"),
+    );
     // New by a person, and nothing of ours.
     trial.write(&trial.path(APP, "app-new1"), "O:\nname = \"New\"\n");
     trial.write(&trial.path(APP, "app-bad1"), "O:\nname = 1\n");
@@ -276,20 +286,32 @@ fn the_log_has_the_word_over_files() {
     assert_eq!(state.seq, 11);
     let feed = state.feed(0, &[], 100, 0).unwrap();
     assert_eq!(feed.changes.len(), 11);
-    assert_eq!((feed.changes[10].seq, &feed.changes[10].id), (11, &unfolded.id));
+    assert_eq!(
+        (feed.changes[10].seq, &feed.changes[10].id),
+        (11, &unfolded.id)
+    );
 }
 
 #[test]
 fn what_the_log_let_go_of_is_in_its_file() {
     let mut trial = Trial::new();
-    let (current, older) = (next(&app("app-one1", None, "one"), "1"), app("app-two2", None, "two"));
+    let (current, older) = (
+        next(&app("app-one1", None, "one"), "1"),
+        app("app-two2", None, "two"),
+    );
     let missing = app("app-three3", None, "three");
     trial.fold(APP, &current);
     trial.fold(APP, &older);
     let mut newer = older.clone();
     newer.rev = 5;
     for row in [&current, &newer, &missing] {
-        trial.commit(vec![(APP, row.clone(), ChangeOp::Set, None, Content::Folded)]);
+        trial.commit(vec![(
+            APP,
+            row.clone(),
+            ChangeOp::Set,
+            None,
+            Content::Folded,
+        )]);
     }
     let (state, tree) = trial.rebuild();
     assert_eq!(trial.row(&state, APP, "app-one1"), Some(current.clone()));
@@ -356,13 +378,20 @@ fn refs_to_nothing_are_followed_to_the_end() {
         trial.fold(APP, &row);
         last = Some(row.id.as_str().to_owned());
     }
-    for (id, parent) in [("ring-a", "ring-b"), ("ring-b", "ring-a"), ("ring-c", "ring-c")] {
+    for (id, parent) in [
+        ("ring-a", "ring-b"),
+        ("ring-b", "ring-a"),
+        ("ring-c", "ring-c"),
+    ] {
         let mut row = app(id, None, id);
         row.values[1] = Value::from(parent);
         trial.fold(APP, &row);
     }
     let (state, tree) = trial.rebuild();
-    assert_eq!((state.types[APP].ordinals.len(), tree.objects.len()), (3, 3));
+    assert_eq!(
+        (state.types[APP].ordinals.len(), tree.objects.len()),
+        (3, 3)
+    );
     assert_eq!(trial.problems().len(), 3000);
 }
 
@@ -390,8 +419,18 @@ fn events_come_from_day_files_and_the_log() {
     };
     let schema = ty(&trial);
     let visit = &schema.types[VISIT];
-    let day = |name: &str| trial.layout.root().join(format!("visits/2023/11/14{name}.otoml"));
-    let names = ["", "-000000000001-000000000002", "-x", "-000000000003-000000000003"];
+    let day = |name: &str| {
+        trial
+            .layout
+            .root()
+            .join(format!("visits/2023/11/14{name}.otoml"))
+    };
+    let names = [
+        "",
+        "-000000000001-000000000002",
+        "-x",
+        "-000000000003-000000000003",
+    ];
     let [first, second, third, fourth] = names.map(day);
     trial.write(&first, &otoml::day(visit, &[&a, &b]));
     // A merge that ended halfway.
@@ -410,13 +449,19 @@ fn events_come_from_day_files_and_the_log() {
     let (state, tree) = trial.rebuild();
     assert_eq!(state.types[VISIT].ordinals.len(), 4);
     for row in [&b2, &c, &d, &e] {
-        assert_eq!(trial.row(&state, VISIT, row.id.as_str()).as_ref(), Some(row));
+        assert_eq!(
+            trial.row(&state, VISIT, row.id.as_str()).as_ref(),
+            Some(row)
+        );
     }
     let mut days: Vec<&String> = tree.days.keys().collect();
     days.sort_unstable();
     assert_eq!(
         days,
-        ["visits/2023/11/14-000000000001-000000000002.otoml", "visits/2023/11/14.otoml"]
+        [
+            "visits/2023/11/14-000000000001-000000000002.otoml",
+            "visits/2023/11/14.otoml"
+        ]
     );
     // The feed has nothing of them.
     assert_eq!(state.feed(0, &[], 100, 0).unwrap().changes.len(), 0);
@@ -433,7 +478,10 @@ fn entries_of_an_older_schema_are_read() {
         "[types.agency]\nplural = 'agencies'\n[types.agency.fields]\nname = { type = 'string' }\n\
          [types.developer]",
     );
-    let more = more.replace("description =", "colour = { type = 'string' }\ndescription =");
+    let more = more.replace(
+        "description =",
+        "colour = { type = 'string' }\ndescription =",
+    );
     let new = Arc::new(load(&[Source::new("shop.toml", more)]).unwrap());
     trial.seq += 1;
     let entry = Entry {
@@ -453,14 +501,20 @@ fn entries_of_an_older_schema_are_read() {
     let (state, _) = trial.rebuild();
     assert_eq!(state.seq, 2);
     let found = trial.row(&state, APP + 1, "app-notes").unwrap();
-    assert_eq!(*found.values, [
-        Value::Null,
-        Value::Null,
-        Value::from("Notes"),
-        Value::Null,
-        Value::from("a long description"),
-    ]);
-    assert_eq!(state.feed(0, &[], 100, 0).unwrap().changes[0].type_id, APP + 1);
+    assert_eq!(
+        *found.values,
+        [
+            Value::Null,
+            Value::Null,
+            Value::from("Notes"),
+            Value::Null,
+            Value::from("a long description"),
+        ]
+    );
+    assert_eq!(
+        state.feed(0, &[], 100, 0).unwrap().changes[0].type_id,
+        APP + 1
+    );
 }
 
 /// Run by hand: what building costs beside reading the same 100,000 files.
@@ -477,11 +531,19 @@ fn cost_of_a_rebuild() {
         let began = Instant::now();
         let walk = walkdir::WalkDir::new(trial.layout.root().join("apps")).into_iter();
         let files = walk.flatten().filter(|entry| entry.file_type().is_file());
-        let bytes: usize = files.map(|entry| fs::read(entry.path()).unwrap().len()).sum();
+        let bytes: usize = files
+            .map(|entry| fs::read(entry.path()).unwrap().len())
+            .sum();
         let bare = began.elapsed();
         let began = Instant::now();
         let (state, tree) = trial.rebuild();
-        println!("walkdir and read {bytes} bytes {bare:?}, rebuild {:?}", began.elapsed());
-        assert_eq!((state.types[APP].ordinals.len(), tree.objects.len()), (100_000, 100_001));
+        println!(
+            "walkdir and read {bytes} bytes {bare:?}, rebuild {:?}",
+            began.elapsed()
+        );
+        assert_eq!(
+            (state.types[APP].ordinals.len(), tree.objects.len()),
+            (100_000, 100_001)
+        );
     }
 }

@@ -161,7 +161,11 @@ fn names_are_told_apart() {
         ("apps/c12c.otoml", APP, Kind::Misplaced(Some(id("c12c")))),
         ("visits/2026/11/21.otoml", VISIT, Kind::Day),
         ("visits/2026/11/21-import.otoml", VISIT, Kind::Day),
-        ("visits/2026/11/21-000000000001-000000000007.otoml", VISIT, Kind::Day),
+        (
+            "visits/2026/11/21-000000000001-000000000007.otoml",
+            VISIT,
+            Kind::Day,
+        ),
         ("visits/2026/11/32.otoml", VISIT, Kind::Misplaced(None)),
         ("visits/2026/21.otoml", VISIT, Kind::Misplaced(None)),
     ]
@@ -174,9 +178,19 @@ fn names_are_told_apart() {
     // Each path by itself says the same.
     for (rel, kind) in &expected {
         let found = trial.look(&[rel]);
-        assert_eq!(trial.shown(&found), BTreeMap::from([(rel.clone(), kind.clone())]));
+        assert_eq!(
+            trial.shown(&found),
+            BTreeMap::from([(rel.clone(), kind.clone())])
+        );
     }
-    for rel in ["apps/old/e12c.otoml", "others", "log", "apps/2c/4913", "store.toml", ""] {
+    for rel in [
+        "apps/old/e12c.otoml",
+        "others",
+        "log",
+        "apps/2c/4913",
+        "store.toml",
+        "",
+    ] {
         assert!(trial.look(&[rel]).is_empty(), "{rel}");
     }
 }
@@ -193,14 +207,20 @@ fn known_files_are_passed_over_until_they_change() {
     trial.write("apps/2c/a12c.otoml", "22");
     trial.write("visits/2026/11/21.otoml", "22");
     assert_eq!(trial.all().changed_or_new.len(), 2);
-    assert_eq!(trial.look(&["visits/2026", "apps/2c"]).changed_or_new.len(), 2);
+    assert_eq!(
+        trial.look(&["visits/2026", "apps/2c"]).changed_or_new.len(),
+        2
+    );
     trial.learn(trial.all());
     fs::rename(trial.at("apps/2c/a12c.otoml"), trial.at("apps/a12c.otoml")).unwrap();
     fs::remove_dir_all(trial.at("visits/2026")).unwrap();
     for found in [trial.all(), trial.look(&["apps", "visits/2026"])] {
         assert_eq!(found.gone, [(APP, id("a12c"))]);
         assert_eq!(found.gone_days, ["visits/2026/11/21.otoml"]);
-        assert_eq!(found.changed_or_new[0].kind, Kind::Misplaced(Some(id("a12c"))));
+        assert_eq!(
+            found.changed_or_new[0].kind,
+            Kind::Misplaced(Some(id("a12c")))
+        );
     }
     // A file that became something else is not gone.
     trial.learn(trial.all());
@@ -208,7 +228,11 @@ fn known_files_are_passed_over_until_they_change() {
     trial.learn(trial.all());
     fs::remove_file(trial.at("apps/2c/a12c.otoml")).unwrap();
     std::os::unix::fs::symlink("nowhere", trial.at("apps/2c/a12c.otoml")).unwrap();
-    for found in [trial.all(), trial.look(&["apps/2c"]), trial.look(&["apps/2c/a12c.otoml"])] {
+    for found in [
+        trial.all(),
+        trial.look(&["apps/2c"]),
+        trial.look(&["apps/2c/a12c.otoml"]),
+    ] {
         assert_eq!(found.changed_or_new[0].kind, Kind::Odd);
         assert!(found.gone.is_empty());
     }
@@ -239,7 +263,10 @@ fn a_volume_that_is_not_mounted_is_no_delete() {
 /// What a walk should find, the plain way.
 fn naive(trial: &Trial) -> (BTreeSet<PathBuf>, BTreeSet<(TypeId, Id)>) {
     let (mut changed, mut there) = (BTreeSet::new(), BTreeSet::new());
-    for entry in walkdir::WalkDir::new(trial.at("apps")).into_iter().flatten() {
+    for entry in walkdir::WalkDir::new(trial.at("apps"))
+        .into_iter()
+        .flatten()
+    {
         let name = entry.file_name().to_str().unwrap();
         let Some(id) = name.strip_suffix(".otoml").and_then(Id::parse) else {
             continue;
@@ -247,7 +274,11 @@ fn naive(trial: &Trial) -> (BTreeSet<PathBuf>, BTreeSet<(TypeId, Id)>) {
         let path = entry.into_path();
         let is_at_home = trial.layout.object(&trial.schema.types[APP], &id) == path;
         let stamp = Disk.stamp(&path).unwrap().unwrap();
-        let known = trial.tree.objects.get(&(APP, id.clone())).map(|known| known.stamp);
+        let known = trial
+            .tree
+            .objects
+            .get(&(APP, id.clone()))
+            .map(|known| known.stamp);
         if is_at_home {
             there.insert((APP, id));
         }
@@ -255,7 +286,11 @@ fn naive(trial: &Trial) -> (BTreeSet<PathBuf>, BTreeSet<(TypeId, Id)>) {
             changed.insert(path);
         }
     }
-    let gone = trial.tree.objects.keys().filter(|key| !there.contains(*key));
+    let gone = trial
+        .tree
+        .objects
+        .keys()
+        .filter(|key| !there.contains(*key));
     (changed, gone.cloned().collect())
 }
 
@@ -292,17 +327,29 @@ fn random_trees_are_walked_as_by_a_naive_walk() {
         }
         let (changed, gone) = naive(&trial);
         let found = trial.all();
-        let paths: BTreeSet<PathBuf> =
-            found.changed_or_new.iter().map(|place| place.path.clone()).collect();
+        let paths: BTreeSet<PathBuf> = found
+            .changed_or_new
+            .iter()
+            .map(|place| place.path.clone())
+            .collect();
         assert_eq!(paths, changed, "round {round}");
-        assert_eq!(found.gone.iter().cloned().collect::<BTreeSet<_>>(), gone, "round {round}");
+        assert_eq!(
+            found.gone.iter().cloned().collect::<BTreeSet<_>>(),
+            gone,
+            "round {round}"
+        );
         // What was touched is all that a look must find, save misplaced files of before.
         let touched: Vec<&str> = touched.iter().map(String::as_str).collect();
         let looked = trial.look(&touched);
         assert_eq!(looked.gone, found.gone, "round {round}");
         let of_objects = |found: &Differences| -> Vec<Place> {
             let is_object = |place: &&Place| matches!(place.kind, Kind::Object(_));
-            found.changed_or_new.iter().filter(is_object).cloned().collect()
+            found
+                .changed_or_new
+                .iter()
+                .filter(is_object)
+                .cloned()
+                .collect()
         };
         assert_eq!(of_objects(&looked), of_objects(&found), "round {round}");
         if random(3) > 0 {
@@ -319,14 +366,24 @@ fn random_trees_are_walked_as_by_a_naive_walk() {
 fn cost_of_a_walk() {
     let mut trial = Trial::new();
     for n in 0..100_000_u32 {
-        trial.write(&format!("apps/{:02x}/0192f000-{n:08x}-{:02x}.otoml", n % 256, n % 256), "O:\n");
+        trial.write(
+            &format!(
+                "apps/{:02x}/0192f000-{n:08x}-{:02x}.otoml",
+                n % 256,
+                n % 256
+            ),
+            "O:\n",
+        );
     }
     trial.learn(trial.all());
     assert_eq!(trial.tree.objects.len(), 100_000);
     for _ in 0..3 {
         let began = Instant::now();
         let walk = walkdir::WalkDir::new(trial.at("apps")).into_iter();
-        let bytes: u64 = walk.flatten().map(|entry| entry.metadata().unwrap().len()).sum();
+        let bytes: u64 = walk
+            .flatten()
+            .map(|entry| entry.metadata().unwrap().len())
+            .sum();
         let bare = began.elapsed();
         let found = trial.all();
         assert!(found.is_empty() && found.files == 100_000 && bytes > 0);

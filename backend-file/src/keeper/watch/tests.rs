@@ -3,8 +3,11 @@
 use std::fs;
 use std::sync::mpsc::{Receiver, channel};
 
+use notify::Event;
+use notify::event::{AccessKind, AccessMode, EventKind};
 use osis_core::schema::{Source, load};
 
+use super::desk::PATHS_MAX;
 use super::*;
 
 const SCHEMA: &str = "
@@ -91,10 +94,18 @@ fn the_system_tells_what_people_do() {
     trial.drain();
     // As editors save.
     trial.write("apps/2c/.a12c.otoml.new");
-    fs::rename(trial.at("apps/2c/.a12c.otoml.new"), trial.at("apps/2c/a12c.otoml")).unwrap();
+    fs::rename(
+        trial.at("apps/2c/.a12c.otoml.new"),
+        trial.at("apps/2c/a12c.otoml"),
+    )
+    .unwrap();
     trial.expect("apps/2c/a12c.otoml");
     trial.drain();
-    fs::rename(trial.at("apps/2c/a12c.otoml"), trial.at("apps/2c/a12c.otoml~")).unwrap();
+    fs::rename(
+        trial.at("apps/2c/a12c.otoml"),
+        trial.at("apps/2c/a12c.otoml~"),
+    )
+    .unwrap();
     trial.write("apps/2c/a12c.otoml");
     fs::remove_file(trial.at("apps/2c/a12c.otoml~")).unwrap();
     trial.expect("apps/2c/a12c.otoml");
@@ -153,13 +164,25 @@ fn reading_and_strange_names_say_nothing() {
 }
 
 #[test]
-fn many_events_of_a_file_are_few() {
-    let trial = Trial::new(false, |root| write(root, "apps/2c/a12c.otoml"));
-    trial.drain();
+fn many_events_of_a_file_are_one() {
+    let desk = Desk::default();
+    let root = Path::new("/store");
+    let kind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+    let event = |n: usize| {
+        let path = root.join(format!("apps/2c/a{n}2c.otoml"));
+        Ok(Event::new(kind).add_path(path))
+    };
     for _ in 0..1000 {
-        trial.write("apps/2c/a12c.otoml");
+        desk.take(root, event(1));
     }
-    assert!(trial.drain().len() < 500);
+    assert_eq!(desk.pile().told.paths.len(), 1);
+    // Nothing grows without end.
+    for n in 0..2 * PATHS_MAX {
+        desk.take(root, event(n));
+    }
+    let told = desk.pile().take();
+    assert!(told.rescan && told.paths.len() <= PATHS_MAX);
+    assert!(desk.pile().is_empty());
 }
 
 #[test]

@@ -270,7 +270,13 @@ fn a_search_past_its_time_ends() {
     let query = Query::parse(&store.schema.types[type_id], "ab", false).unwrap();
     let pair = store.complete();
     let over = Clock::until(Some(Instant::now() - Duration::from_secs(1)));
-    let found = pair.search(&store.schema, &search(type_id, query), &store.bodies, over);
+    let found = pair.search_in(
+        &store.state,
+        &store.schema,
+        &search(type_id, query),
+        &store.bodies,
+        over,
+    );
     assert!(matches!(
         found.unwrap_err().kind(),
         osis_core::ErrorKind::Unavailable { .. }
