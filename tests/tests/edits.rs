@@ -37,8 +37,9 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 /// A person's desk: a store with a few objects, a server on it, and the files before them.
 struct Desk {
-    place: Place,
+    // Goes before the folder that it serves.
     server: Option<Served>,
+    place: Place,
 }
 
 impl Desk {
@@ -46,9 +47,9 @@ impl Desk {
     fn new() -> Self {
         let place = Place::new(Kind::File);
         let server = place.serve();
-        let app = |id: &str, name: &str| {
+        let app = |id: &str, package: &str, name: &str| {
             json!({
-                "id": id, "developer_id": "ada-1", "package_id": format!("org.example.{id}"),
+                "id": id, "developer_id": "ada-1", "package_id": package,
                 "name": name, "category": "tools", "tags": ["small", "new"],
             })
         };
@@ -56,7 +57,10 @@ impl Desk {
         version["id"] = json!("version-1");
         let objects = json!({
             "developer": [{ "id": "ada-1", "email": "ada@example.org", "name": "Ada" }],
-            "app": [app("notes-1", "Notes"), app("paint-1", "Paint")],
+            "app": [
+                app("notes-1", "org.example.first", "Notes"),
+                app("paint-1", "org.example.second", "Paint"),
+            ],
             "version": [version],
             "customer": [{ "id": "bob-1", "name": "Bob", "email": "bob@x" }],
             "order": [{ "id": "order-1", "customer_id": "bob-1", "placed_at": "2026-01-01T00:00:00Z" }],
@@ -463,7 +467,7 @@ fn of_two_files_with_one_key_the_first_is_served() {
         !desk.problems(&second).is_empty()
     });
     assert!(desk.get("app", "copy-1").is_null());
-    let key = json!({ "key": { "package_id": "org.example.notes-1" } });
+    let key = json!({ "key": { "package_id": "org.example.first" } });
     assert_eq!(desk.call("app_get", &key)["id"], "notes-1");
     assert_eq!(desk.found("notes"), 1);
     // A process without caches decides alike.
@@ -475,7 +479,7 @@ fn of_two_files_with_one_key_the_first_is_served() {
         copy,
         "a file that is not served is not overwritten"
     );
-    edit(&second, "org.example.notes-1", "org.example.copy-1", save);
+    edit(&second, "org.example.first", "org.example.third", save);
     desk.until_mended(&second);
     until("the second is served", || {
         !desk.get("app", "copy-1").is_null()

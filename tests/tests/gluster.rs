@@ -133,6 +133,11 @@ fn counters_of_both_hosts_are_exact() {
     let data = |name: &str| json!({ "data": { "name": name, "hits": 0 } });
     for name in ["guarded", "merged"] {
         servers[0].call("tally_new", &data(name));
+        for server in &servers {
+            let filter = json!({ "filter": { "name": name } });
+            let count = || server.call("tally_count", &filter);
+            seen("the counter", count, |answer| answer["count"] == 1);
+        }
     }
     let together = Barrier::new(WORKERS);
     std::thread::scope(|scope| {

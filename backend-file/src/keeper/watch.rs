@@ -159,7 +159,7 @@ impl<M: From<Seen> + Send + 'static> Work<M> {
     fn open_eyes(&mut self) {
         let (desk, root) = (Arc::clone(&self.desk), self.root.clone());
         let config = Config::default().with_follow_symlinks(false);
-        let told = RecommendedWatcher::new(move |event| desk.take(&root, event), config);
+        let told = RecommendedWatcher::new(move |event| desk.take(&root, &event), config);
         let told = told.and_then(|mut told| {
             told.watch(&self.root, RecursiveMode::NonRecursive)?;
             for top in &self.tops {

@@ -325,7 +325,14 @@ impl<'a> Worker<'a> {
             for version in step.before.iter().map(|held| held.version()).chain(after) {
                 self.recent.note(&key, version);
             }
-            if is_event || self.is_starting {
+            if is_event {
+                continue;
+            }
+            if self.is_starting {
+                // The process before may have written it, and ended before it could remove it.
+                if step.after.is_none() {
+                    self.dirty.mark(key, 1, false, now);
+                }
                 continue;
             }
             if !self.edits.is_empty() && self.edits.get(&key) != after.as_ref() {

@@ -180,8 +180,9 @@ impl TextIndex {
     }
 }
 
+// An opening that fails further on lets go of the index too.
 impl Drop for TextIndex {
     fn drop(&mut self) {
-        self.link.close();
+        self.close();
     }
 }

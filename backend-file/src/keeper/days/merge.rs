@@ -30,70 +30,51 @@ struct Source {
 }
 
 impl Days<'_> {
-    /// Merges the files of a day if there are many small ones, and sweeps. Returns files that are
-    /// not as they are known, for which nothing was merged.
+    /// Merges the files of a day if there are many small ones, and sweeps. Files that are not as
+    /// they are known are left out: they may be a person's, or another process's.
     ///
     /// # Errors
     /// Those of the file system; then an event may stand in two files, which is fine.
-    pub(super) fn tidy(&self, tree: &mut Tree, day: &Day) -> Result<Vec<PathBuf>> {
-        let names = self.list(day)?;
-        let mut small: Vec<(Source, (u64, u64))> = Vec::new();
-        for name in &names {
-            let path = self.path(day, name);
+    pub(super) fn tidy(&self, tree: &mut Tree, day: &Day) -> Result<()> {
+        let mut small: Vec<Source> = Vec::new();
+        let (mut first, mut last) = (u64::MAX, 0);
+        for name in self.list(day)? {
+            let path = self.path(day, &name);
             if name.starts_with('.') {
-                self.sweep(&path, name);
+                self.sweep(&path, &name);
                 continue;
             }
-            let parsed = Name::parse(name).filter(|name| name.day == day.day);
+            let parsed = Name::parse(&name).filter(|name| name.day == day.day);
             let (Some(range), Some(rel)) = (parsed.and_then(|name| name.range), self.rel(&path))
             else {
                 continue;
             };
-            if let Some(stamp) = put::stamp(self.files, &path)?
-                && stamp.is_file
-                && stamp.length < SMALL
-            {
-                small.push((Source { path, rel, stamp }, range));
+            let Some(stamp) = tree.days.get(&rel).map(|known| known.stamp) else {
+                continue;
+            };
+            if stamp.length < SMALL && put::stamp(self.files, &path)? == Some(stamp) {
+                small.push(Source { path, rel, stamp });
+                (first, last) = (first.min(range.0), last.max(range.1));
             }
         }
-        if small.len() <= SMALL_FILES_MAX {
-            return Ok(Vec::new());
+        if small.len() > SMALL_FILES_MAX {
+            small.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+            self.merge(tree, day, &name::of(day, first, last), &small)?;
         }
-        let is_unknown = |source: &Source| {
-            tree.days.get(&source.rel).map(|known| known.stamp) != Some(source.stamp)
-        };
-        let unknown = small.iter().filter(|(source, _)| is_unknown(source));
-        let unknown: Vec<PathBuf> = unknown.map(|(source, _)| source.path.clone()).collect();
-        if !unknown.is_empty() {
-            return Ok(unknown);
-        }
-        let first = small.iter().map(|(_, range)| range.0).min().unwrap_or(0);
-        let last = small.iter().map(|(_, range)| range.1).max().unwrap_or(0);
-        small.sort_unstable_by(|(a, _), (b, _)| a.path.cmp(&b.path));
-        let sources = small.into_iter().map(|(source, _)| source).collect();
-        self.merge(tree, day, (first, last), sources)
+        Ok(())
     }
 
-    /// Puts all events of files into one, and removes them.
-    fn merge(
-        &self,
-        tree: &mut Tree,
-        day: &Day,
-        (first, last): (u64, u64),
-        sources: Vec<Source>,
-    ) -> Result<Vec<PathBuf>> {
+    /// Puts all events of files into one, and removes them. Gives up where one changes meanwhile.
+    fn merge(&self, tree: &mut Tree, day: &Day, name: &str, sources: &[Source]) -> Result<()> {
         let mut rows: HashMap<Id, Row> = HashMap::new();
-        for source in &sources {
-            let other = || Ok(vec![source.path.clone()]);
-            let Reading::Good(read) = self.read_file(&source.path)? else {
-                return other();
+        for source in sources {
+            let read = match self.read_file(&source.path)? {
+                Reading::Good(read) if read.stamp == source.stamp => read,
+                _ => return Ok(()),
             };
-            if read.stamp != source.stamp {
-                return other();
-            }
             for found in read.found {
                 let Some(row) = Found::into_row(found) else {
-                    return other();
+                    return Ok(());
                 };
                 match rows.get(&row.id) {
                     Some(there) if there.rev >= row.rev => {}
@@ -103,64 +84,53 @@ impl Days<'_> {
         }
         let mut rows: Vec<&Row> = rows.values().collect();
         rows.sort_unstable_by(|a, b| (self.time(a), &a.id).cmp(&(self.time(b), &b.id)));
-        let path = self.path(day, &name::of(day, first, last));
+        let path = self.path(day, name);
         let Some(rel) = self.rel(&path) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let known = sources
-            .iter()
-            .find(|source| source.path == path)
-            .map(|source| source.stamp);
-        if let Some(changed) = self.changed_one(&sources, None)? {
-            return Ok(vec![changed]);
+        let replaced = sources.iter().find(|source| source.path == path);
+        let known = replaced.map(|source| source.stamp);
+        if self.is_any_changed(sources, None)? {
+            return Ok(());
         }
         let text = otoml::day(self.ty, &rows);
         // Durable before the others go.
         let Put::Done(stamp) = put::put(self.files, &path, text.as_bytes(), known.as_ref(), true)?
         else {
-            return Ok(vec![path]);
+            return Ok(());
         };
         let directory = self.directory(day);
         self.files
             .sync_directory(&directory)
             .map_err(|error| io_error(&directory, &error))?;
-        let type_id = self.ty.id;
-        let objects = self.versions(&rows);
+        // Another process may have rewritten one, without an event that this file now has again.
+        if known.is_none() && self.is_any_changed(sources, Some(&path))? {
+            put::retire(self.files, &path, &stamp, || name::aside(&path))?;
+            return Ok(());
+        }
         let merged = DayFile {
             stamp,
-            type_id,
-            objects,
+            type_id: self.ty.id,
+            objects: self.versions(&rows),
         };
-        tree.days.insert(rel.clone(), merged);
-        // Another process may have rewritten one, without an event that this file now has again.
-        if known.is_none()
-            && let Some(changed) = self.changed_one(&sources, Some(&path))?
-        {
-            if put::retire(self.files, &path, &stamp, || name::aside(&path))? {
-                tree.days.remove(&rel);
-            }
-            return Ok(vec![changed]);
-        }
-        let mut other = Vec::new();
+        tree.days.insert(rel, merged);
         for source in sources.iter().filter(|source| source.path != path) {
-            match put::retire(self.files, &source.path, &source.stamp, || {
-                name::aside(&source.path)
-            })? {
-                true => drop(tree.days.remove(&source.rel)),
-                false => other.push(source.path.clone()),
+            let aside = || name::aside(&source.path);
+            if put::retire(self.files, &source.path, &source.stamp, aside)? {
+                tree.days.remove(&source.rel);
             }
         }
-        Ok(other)
+        Ok(())
     }
 
-    /// A source that is not as it was, other than `but`.
-    fn changed_one(&self, sources: &[Source], but: Option<&PathBuf>) -> Result<Option<PathBuf>> {
+    /// Whether a source is not as it was, other than `but`.
+    fn is_any_changed(&self, sources: &[Source], but: Option<&PathBuf>) -> Result<bool> {
         for source in sources.iter().filter(|source| Some(&source.path) != but) {
             if put::stamp(self.files, &source.path)? != Some(source.stamp) {
-                return Ok(Some(source.path.clone()));
+                return Ok(true);
             }
         }
-        Ok(None)
+        Ok(false)
     }
 
     /// Removes an unfinished file of a process that ended.

@@ -101,10 +101,8 @@ impl<'a> Days<'a> {
         for (day, rows) in self.by_day(rows) {
             let path = self.path(&day, &name::of(&day, first, last));
             self.write_whole(tree, &path, &rows, &mut inspect)?;
-            inspect.extend(self.tidy(tree, &day)?);
+            self.tidy(tree, &day)?;
         }
-        inspect.sort_unstable();
-        inspect.dedup();
         Ok(inspect)
     }
 
@@ -201,7 +199,7 @@ impl<'a> Days<'a> {
         let field = self.ty.log().map(|log| log.time);
         let time = field
             .and_then(|field| row.values.get(field))
-            .and_then(|value| value.as_time());
+            .and_then(osis_core::value::Value::as_time);
         time.unwrap_or(row.created_at)
     }
 

@@ -1,6 +1,7 @@
 //! Changes and removes events that are in files already.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use osis_core::error::Result;
@@ -9,6 +10,7 @@ use osis_core::object::{Id, Row};
 use super::name::{self, Day};
 use super::put::{self, Put};
 use super::{Contents, DayFile, Days, Reading, Tree, splice};
+use crate::error::io_error;
 
 /// What [`Days::rewrite`] left to do.
 #[derive(Debug, Default, PartialEq)]
@@ -144,7 +146,7 @@ impl Days<'_> {
         self.edit(tree, path, &read, &edits)
     }
 
-    /// Files that are not known, of days in which the events may be.
+    /// Files that are not known and name one of the events, of days in which these may be.
     fn unknown_near(
         &self,
         tree: &Tree,
@@ -157,14 +159,27 @@ impl Days<'_> {
         for day in days {
             for name in self.names(&day)? {
                 let path = self.path(&day, &name);
-                let is_known = self
+                if self
                     .rel(&path)
-                    .is_some_and(|rel| tree.days.contains_key(&rel));
-                if !is_known {
-                    unknown.push(path);
+                    .is_some_and(|rel| tree.days.contains_key(&rel))
+                {
+                    continue;
+                }
+                match self.files.read(&path) {
+                    Ok(text) if names_one(&text, changed) => unknown.push(path),
+                    Ok(_) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(io_error(&path, &error)),
                 }
             }
         }
         Ok(unknown)
     }
+}
+
+/// Whether one of these ids stands in a text, whatever else may be wrong with it.
+fn names_one(text: &[u8], ids: &HashMap<Id, Option<Row>>) -> bool {
+    let is_of_id = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-');
+    let mut words = text.split(|byte| !is_of_id(byte));
+    words.any(|word| std::str::from_utf8(word).is_ok_and(|word| ids.contains_key(word)))
 }

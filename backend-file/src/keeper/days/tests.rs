@@ -249,9 +249,12 @@ fn what_a_person_edited_is_left_alone() {
     assert_eq!(trial.text(rel), edited);
     // Files that are not known and may have the event are named.
     trial.learn(rel);
-    trial.write("visits/2026/11/22-import.otoml", "");
-    let import = trial.path("visits/2026/11/22-import.otoml");
-    assert_eq!(trial.rewrite(&change).inspect, [import]);
+    let import = "visits/2026/11/22-import.otoml";
+    trial.write(import, &format!("broken, but {} is in it", rows[1].id));
+    assert_eq!(trial.rewrite(&change).inspect, [trial.path(import)]);
+    trial.write(import, "broken, but it says nothing of the event");
+    assert_eq!(trial.rewrite(&change).inspect, Vec::<PathBuf>::new());
+    fs::remove_file(trial.path(import)).unwrap();
     assert_eq!(trial.events().len(), 1);
 }
 
@@ -378,8 +381,11 @@ fn a_merge_takes_the_higher_revision_and_removes_duplicates() {
     }
     // Files of another process are looked into before they are merged.
     let more = event("2026-11-21T08:00:00Z", "more");
-    let unknown = trial.add(20, 20, std::slice::from_ref(&more));
-    assert_eq!(unknown.len(), 8);
+    assert_eq!(
+        trial.add(20, 20, std::slice::from_ref(&more)),
+        Vec::<PathBuf>::new()
+    );
+    assert_eq!(trial.all().len(), 9);
     for rel in &names {
         trial.learn(rel);
     }

@@ -75,12 +75,12 @@ fn drop_dangling(ground: &Ground<'_>, objects: &mut Objects, tree: &mut Tree) {
     }
 }
 
+/// Who refers to whom: referrers by the type and id that they hold.
+type Referrers = HashMap<(TypeId, Box<str>), Vec<(TypeId, Id)>>;
+
 /// Who refers to whom.
-fn referrers(
-    ground: &Ground<'_>,
-    objects: &Objects,
-) -> HashMap<(TypeId, Box<str>), Vec<(TypeId, Id)>> {
-    let mut referrers: HashMap<(TypeId, Box<str>), Vec<(TypeId, Id)>> = HashMap::new();
+fn referrers(ground: &Ground<'_>, objects: &Objects) -> Referrers {
+    let mut referrers = Referrers::new();
     for (type_id, objects) in objects.iter().enumerate() {
         let fields = ground.schema.types[type_id].fields.iter().enumerate();
         for (position, field) in fields {

@@ -162,11 +162,9 @@ fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
             }
             Last::Gone => drop(of_type.remove(id)),
             Last::Folded => {
-                if let Some(served) = of_type.get_mut(id)
-                    && served.row.rev < story.rev
-                {
-                    // An older copy that somebody put back: its content is an edit, and a revision
-                    // never falls.
+                if let Some(served) = of_type.get_mut(id) {
+                    // Where it is another, somebody put an older copy back, or wrote in it: its
+                    // content is an edit, but the revision is the store's.
                     served.row.rev = story.rev;
                 }
             }

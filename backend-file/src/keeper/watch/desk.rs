@@ -66,7 +66,7 @@ impl Desk {
     }
 
     /// Takes an event of the system.
-    pub(super) fn take(&self, root: &Path, event: notify::Result<Event>) {
+    pub(super) fn take(&self, root: &Path, event: &notify::Result<Event>) {
         let event = match event {
             Ok(event) => event,
             Err(error) => {

@@ -173,12 +173,12 @@ fn many_events_of_a_file_are_one() {
         Ok(Event::new(kind).add_path(path))
     };
     for _ in 0..1000 {
-        desk.take(root, event(1));
+        desk.take(root, &event(1));
     }
     assert_eq!(desk.pile().told.paths.len(), 1);
     // Nothing grows without end.
     for n in 0..2 * PATHS_MAX {
-        desk.take(root, event(n));
+        desk.take(root, &event(n));
     }
     let told = desk.pile().take();
     assert!(told.rescan && told.paths.len() <= PATHS_MAX);
@@ -205,7 +205,7 @@ fn a_network_volume_is_looked_at() {
 fn without_watches_it_is_looked_for() {
     let trial = Trial::new(false, |root| write(root, "apps/2c/a12c.otoml"));
     let error = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
-    trial.watcher.desk.take(&trial.root, Err(error));
+    trial.watcher.desk.take(&trial.root, &Err(error));
     trial.expect("apps");
     for _ in 0..2 {
         trial.watcher.scanned(Duration::from_millis(1));
@@ -219,6 +219,6 @@ fn what_the_system_lost_is_looked_for() {
     let trial = Trial::new(false, |root| write(root, "apps/2c/a12c.otoml"));
     trial.drain();
     let lost = Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
-    trial.watcher.desk.take(&trial.root, Ok(lost));
+    trial.watcher.desk.take(&trial.root, &Ok(lost));
     assert_eq!(trial.drain(), [Seen::Rescan]);
 }
