@@ -125,8 +125,8 @@ impl Desk {
     fn last_record(&self, id: &str) -> Value {
         let feed = self.call("osis_changes", &json!({ "since": 0, "limit": 1000 }));
         let changes = feed["changes"].as_array().unwrap();
-        let own = changes.iter().filter(|change| change["id"] == id);
-        own.last().cloned().unwrap_or_default()
+        let last = changes.iter().rfind(|change| change["id"] == id);
+        last.cloned().unwrap_or_default()
     }
 
     /// The problems with a file, as `osis_info` names them.
@@ -160,6 +160,9 @@ impl Desk {
     }
 }
 
+/// How an editor saves.
+type Save = fn(&Path, &str);
+
 /// Saves as `vim` and most editors do: another file takes the name.
 fn save(file: &Path, text: &str) {
     let beside = file.with_file_name(".4913.swp");
@@ -177,7 +180,7 @@ fn read(file: &Path) -> String {
 }
 
 /// Replaces a part of a file, which must be there.
-fn edit(file: &Path, from: &str, to: &str, save: fn(&Path, &str)) {
+fn edit(file: &Path, from: &str, to: &str, save: Save) {
     let text = read(file);
     assert!(text.contains(from), "no {from:?} in {text}");
     save(file, &text.replacen(from, to, 1));
@@ -194,7 +197,7 @@ fn line_of(text: &str, part: &str) -> Option<usize> {
 fn an_edit_shows_in_reads_searches_and_the_feed() {
     let desk = Desk::new();
     let file = desk.file("apps", "notes-1");
-    let saves: [fn(&Path, &str); 2] = [save, save_in_place];
+    let saves: [Save; 2] = [save, save_in_place];
     for (n, save) in saves.into_iter().enumerate() {
         let (before, after) = (["Notes", "Ledger"][n], ["Ledger", "Diary"][n]);
         let rev = desk.get("app", "notes-1")["rev"].as_i64().unwrap();
@@ -345,7 +348,7 @@ fn a_broken_file_is_reported_and_its_last_good_object_served() {
     let file = desk.file("apps", "notes-1");
     let good = read(&file);
     let object = desk.get("app", "notes-1");
-    let breaks: [(&str, &str, fn(&Path, &str)); 5] = [
+    let breaks: [(&str, &str, Save); 5] = [
         // No TOML.
         ("name = \"Notes\"", "name = \"Not", save),
         // A value of another type, one that is not allowed, and one that is missing.

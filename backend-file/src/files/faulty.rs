@@ -128,6 +128,10 @@ impl Files for Faulty {
         self.call("read", path, |inner| inner.read(path))
     }
 
+    fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        self.call("read_start", path, |inner| inner.read_start(path, limit))
+    }
+
     fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
         match self.turn("create", path) {
             Turn::Pass => self.inner.create(path, bytes, durable),

@@ -20,6 +20,12 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     /// Those of the file system.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
 
+    /// The first bytes of a file, at most so many.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
+
     /// Writes a new file; with `durable`, its bytes are on disk when it returns (its name is not:
     /// see [`Self::sync_directory`]). On failure nothing, or a part of it, may be there.
     ///

@@ -6,19 +6,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use osis_core::batch::{Batch, Commit, Op, Outcome, SetMode};
+use osis_core::batch::{Batch, Commit, Op, Outcome};
 use osis_core::error::{ErrorKind, Result};
-use osis_core::input::{Draft, Target};
+use osis_core::input::Target;
 use osis_core::object::Id;
-use osis_core::schema::{Type, TypeId};
-use sha2::{Digest as _, Sha256};
+use osis_core::schema::TypeId;
 
 use super::days::{Contents, Days, Edit, Reading, rel};
 use super::inspect::Held;
+use super::ops::{self, derived_id};
 use super::tree::DayFile;
 use super::worker::Worker;
 use crate::files::Stamp;
-use crate::otoml::{self, Found};
+use crate::otoml::Found;
 use crate::record::{Hash, Version};
 
 /// How long a file must stand still before it is read.
@@ -56,12 +56,14 @@ impl Worker<'_> {
     pub(super) fn suspect_day(&mut self, type_id: TypeId, path: &Path, stamp: Option<Stamp>) {
         let now = Instant::now();
         let still = if stamp.is_some() { STILL } else { MISSING };
-        self.day_suspects.entry(path.to_owned()).or_insert(DaySuspect {
-            type_id,
-            stamp,
-            due: now + still,
-            since: now,
-        });
+        self.day_suspects
+            .entry(path.to_owned())
+            .or_insert(DaySuspect {
+                type_id,
+                stamp,
+                due: now + still,
+                since: now,
+            });
     }
 
     /// As [`Self::suspect_day`], of files that a fold found in its way.
@@ -75,9 +77,13 @@ impl Worker<'_> {
     /// Finds out what is in those that stood still long enough, and takes edits in.
     pub(super) fn inspect_days(&mut self) {
         let now = Instant::now();
-        let due = self.day_suspects.iter().filter(|(_, suspect)| suspect.due <= now);
-        let due: Vec<(PathBuf, DaySuspect)> =
-            due.map(|(path, suspect)| (path.clone(), *suspect)).collect();
+        let due = self
+            .day_suspects
+            .iter()
+            .filter(|(_, suspect)| suspect.due <= now);
+        let due: Vec<(PathBuf, DaySuspect)> = due
+            .map(|(path, suspect)| (path.clone(), *suspect))
+            .collect();
         for (path, mut suspect) in due {
             let Ok(stamp) = self.shared.files.stamp(&path) else {
                 suspect.due = now + RETRY;
@@ -160,7 +166,7 @@ impl Worker<'_> {
                 elsewhere.insert(id);
             }
         }
-        let (mut ops, mut refold) = (Vec::new(), Vec::new());
+        let (mut deletes, mut refold) = (Vec::new(), Vec::new());
         for (id, version) in gone {
             let Some(held) = self.state.get(type_id, id) else {
                 continue;
@@ -173,19 +179,23 @@ impl Worker<'_> {
                 refold.push(id.clone());
                 continue;
             }
-            ops.push(Op::Delete {
-                type_id,
-                target: Target::Id(id.clone()),
-                if_rev: Some(held.row.rev),
-            });
+            deletes.push(ops::delete(type_id, id.clone(), held.row.rev));
         }
-        (ops, refold)
+        (deletes, refold)
     }
 
     fn judge_day(&mut self, type_id: TypeId, path: &Path, rel: &str, read: &Contents) {
-        let before = self.tree.days.remove(rel).map_or(Vec::new(), |known| known.objects);
+        let before = self
+            .tree
+            .days
+            .remove(rel)
+            .map_or(Vec::new(), |known| known.objects);
         let mut plan = self.plan(type_id, &read.found);
-        let there: HashSet<Id> = read.found.iter().filter_map(|found| found.id.clone()).collect();
+        let there: HashSet<Id> = read
+            .found
+            .iter()
+            .filter_map(|found| found.id.clone())
+            .collect();
         let (deletes, refold) = self.deletions(type_id, &before, &there);
         plan.ops.extend(deletes.into_iter().map(|op| (None, op)));
         plan.refold.extend(refold);
@@ -201,7 +211,10 @@ impl Worker<'_> {
         }
         let is_kept = plan.edits.iter().all(|edit| *edit == Edit::Keep);
         if is_kept {
-            let versions = read.found.iter().filter_map(|found| self.version_of(type_id, found));
+            let versions = read
+                .found
+                .iter()
+                .filter_map(|found| self.version_of(type_id, found));
             let known = DayFile {
                 stamp: read.stamp,
                 type_id,
@@ -261,7 +274,8 @@ impl Worker<'_> {
                 if self.recent.has(&key, version) {
                     plan.edits[block] = Edit::Drop;
                 } else {
-                    plan.ops.push((Some(block), new(type_id, key.1, found)));
+                    plan.ops
+                        .push((Some(block), ops::new(type_id, key.1, found)));
                 }
                 continue;
             };
@@ -279,7 +293,8 @@ impl Worker<'_> {
                 }
                 continue;
             }
-            plan.ops.push((Some(block), set(type_id, key.1, found, held.row.rev)));
+            plan.ops
+                .push((Some(block), ops::set(type_id, key.1, found, held.row.rev)));
         }
         plan
     }
@@ -296,14 +311,21 @@ impl Worker<'_> {
         let mut ops = ops.into_iter().peekable();
         while ops.peek().is_some() {
             let some: Vec<(Option<usize>, Op)> = ops.by_ref().take(BATCH).collect();
-            let batches = some.iter().map(|(_, op)| Batch::of(vec![op.clone()])).collect();
+            let batches = some
+                .iter()
+                .map(|(_, op)| Batch::of(vec![op.clone()]))
+                .collect();
             let answers = (self.submit.0)(batches);
             for ((block, op), answer) in some.into_iter().zip(answers) {
                 match answer {
                     Ok(commit) => taken.push((block, commit)),
                     Err(error) => {
                         let is_gone = matches!(error.kind(), ErrorKind::NotFound { .. });
-                        if let Op::Delete { target: Target::Id(id), .. } = op {
+                        if let Op::Delete {
+                            target: Target::Id(id),
+                            ..
+                        } = op
+                        {
                             if !is_gone {
                                 self.refold_events(type_id, vec![id]);
                             }
@@ -339,58 +361,3 @@ impl Worker<'_> {
         Some((found.id.clone()?, version))
     }
 }
-
-/// An id for a block that has none: the same for the same block, so that an edit which is looked
-/// at twice makes one event.
-fn derived_id(ty: &Type, found: &Found, taken: &HashSet<Id>) -> Id {
-    let time = ty.log().and_then(|log| found.values.get(log.time)?.as_time());
-    let ms = time.map_or(0, |time| time.as_millis().max(0));
-    let text = otoml::fields(ty, &found.values);
-    for n in 0_u32.. {
-        let hash = Sha256::digest(format!("{n}\n{text}"));
-        let hex: String = hash.iter().take(10).map(|byte| format!("{byte:02x}")).collect();
-        let time = format!("{ms:012x}");
-        let text = format!(
-            "{}-{}-7{}-a{}-{}",
-            &time[..8],
-            &time[8..12],
-            &hex[..3],
-            &hex[3..6],
-            &hex[6..18]
-        );
-        if let Some(id) = Id::parse(&text)
-            && !taken.contains(&id)
-        {
-            return id;
-        }
-    }
-    Id::generate(osis_core::time::Time::now())
-}
-
-fn new(type_id: TypeId, id: Id, found: &Found) -> Op {
-    let values = found.values.iter().cloned();
-    let values = values.map(|value| (!value.is_null()).then_some(value)).collect();
-    let draft = Draft {
-        id: Some(id),
-        values,
-        links: Vec::new(),
-    };
-    Op::New { type_id, draft }
-}
-
-fn set(type_id: TypeId, id: Id, found: &Found, rev: i64) -> Op {
-    let draft = Draft {
-        id: None,
-        values: found.values.iter().cloned().map(Some).collect(),
-        links: Vec::new(),
-    };
-    Op::Set {
-        type_id,
-        target: Target::Id(id),
-        draft,
-        mode: SetMode::Patch,
-        if_rev: Some(rev),
-        upsert: false,
-    }
-}
-

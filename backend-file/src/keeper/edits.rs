@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use osis_core::batch::{Batch, Commit, Outcome};
 use osis_core::error::{Error, ErrorKind};
+use osis_core::schema::{FieldKind, Schema};
 
 use super::marks::Key;
 use super::tree::Known;
@@ -47,7 +48,10 @@ impl Worker<'_> {
             let mut has_taken = false;
             let mut answers = answers.into_iter();
             for edit in left.drain(..) {
-                match answers.next().unwrap_or_else(|| Err(crate::error::closed())) {
+                match answers
+                    .next()
+                    .unwrap_or_else(|| Err(crate::error::closed()))
+                {
                     Ok(commit) => {
                         has_taken = true;
                         self.is_taken(&edit, &commit);
@@ -150,4 +154,25 @@ fn waits_for_others(error: &Error) -> bool {
         error.kind(),
         ErrorKind::Reference { .. } | ErrorKind::Conflict { .. }
     )
+}
+
+/// The places of types in an order in which what is referred to comes before what refers.
+pub(super) fn ranks(schema: &Schema) -> Vec<usize> {
+    let count = schema.types.len();
+    let mut rank = vec![0; count];
+    // As many rounds as there are types settle all chains; rings stay as they come.
+    for _ in 0..count {
+        for ty in &schema.types {
+            for field in &ty.fields {
+                if let FieldKind::Ref { to, .. } = field.kind
+                    && to != ty.id
+                    && rank[ty.id] <= rank[to]
+                    && rank[to] < count
+                {
+                    rank[ty.id] = rank[to] + 1;
+                }
+            }
+        }
+    }
+    rank
 }

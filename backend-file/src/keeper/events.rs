@@ -70,7 +70,11 @@ impl Events {
     pub(super) fn oldest(&self) -> Option<u64> {
         let ranges = self.ranges.iter().map(|range| range.first);
         let changed = self.changed.values().copied();
-        ranges.chain(changed).chain(self.unsynced).chain(self.lost).min()
+        ranges
+            .chain(changed)
+            .chain(self.unsynced)
+            .chain(self.lost)
+            .min()
     }
 
     /// Has all that waits written now.
@@ -162,7 +166,11 @@ impl Worker<'_> {
     /// Notes the events of an entry of the log.
     pub(super) fn take_events(&mut self, applied: &Applied, first: u64, now: Instant) {
         let last = applied.state.seq;
-        let patience = if self.shared.is_network { FOREIGN_NETWORK } else { FOREIGN };
+        let patience = if self.shared.is_network {
+            FOREIGN_NETWORK
+        } else {
+            FOREIGN
+        };
         let until = (!applied.is_own).then_some(now + patience);
         for step in &applied.steps {
             if self.schema.types[step.type_id].log().is_none() {
@@ -240,7 +248,10 @@ impl Worker<'_> {
     /// The next range to be written: as many as make one file.
     fn next_range(&mut self, type_id: TypeId, now: Instant) -> Option<Range> {
         let events = &mut self.events[type_id];
-        let at = events.ranges.iter().position(|range| range.until.is_none_or(|until| until <= now));
+        let at = events
+            .ranges
+            .iter()
+            .position(|range| range.until.is_none_or(|until| until <= now));
         let Some(mut range) = at.and_then(|at| events.ranges.remove(at)) else {
             // Those of other processes wait on.
             let next = events.ranges.iter().filter_map(|range| range.until).min();
@@ -252,7 +263,10 @@ impl Worker<'_> {
             return Some(range);
         }
         while range.ids.len() < FILE_MAX
-            && events.ranges.front().is_some_and(|next| next.until.is_none())
+            && events
+                .ranges
+                .front()
+                .is_some_and(|next| next.until.is_none())
             && let Some(next) = events.ranges.pop_front()
         {
             range.last = range.last.max(next.last);
@@ -267,7 +281,10 @@ impl Worker<'_> {
     /// Takes out of a range of another process what that has written meanwhile.
     fn drop_filed(&self, type_id: TypeId, range: &mut Range) {
         let overlaps = |rel: &str| {
-            let stem = rel.rsplit('/').next().and_then(|name| name.strip_suffix(".otoml"));
+            let stem = rel
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.strip_suffix(".otoml"));
             let mut parts = stem.unwrap_or_default().split('-').skip(1);
             let mut seq = || parts.next()?.parse::<u64>().ok();
             match (seq(), seq()) {
@@ -278,7 +295,10 @@ impl Worker<'_> {
         };
         let files = self.tree.days.iter();
         let files = files.filter(|(rel, day)| day.type_id == type_id && overlaps(rel));
-        let filed: HashSet<&Id> = files.flat_map(|(_, day)| &day.objects).map(|(id, _)| id).collect();
+        let filed: HashSet<&Id> = files
+            .flat_map(|(_, day)| &day.objects)
+            .map(|(id, _)| id)
+            .collect();
         range.ids.retain(|id| !filed.contains(id));
     }
 

@@ -5,47 +5,37 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use osis_core::batch::{Batch, Op, SetMode};
-use osis_core::input::{Draft, Target};
-use osis_core::value::Value;
-
-use super::edits::Edit;
-use super::fold::{self, Content, Fault};
+use super::content::{Content, Fault, content, is_canonical};
 use super::marks::Key;
-use super::tree::Known;
 use super::walk::{self, Differences, Kind};
 use super::worker::Worker;
 use crate::files::Stamp;
-use crate::record::Version;
 
 /// How long a file must stand still before it is read: editors write in several steps.
-const STILL: Duration = Duration::from_millis(60);
+pub(super) const STILL: Duration = Duration::from_millis(60);
 /// How long a file must be missing before it counts as deleted: editors rename files over others,
 /// and some remove the old one first.
 const MISSING: Duration = Duration::from_millis(200);
 /// How long a file that never stands still is waited for.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a file is left alone after a failure.
-const RETRY: Duration = Duration::from_secs(1);
+pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How many files are looked at before other things are.
 const BATCH: usize = 1000;
-/// How long a file of a later revision than this process knows of may be ahead of the log, on a
-/// volume where the log of another host shows late.
-const AHEAD: Duration = Duration::from_secs(5);
 
 /// A file of which it is not yet known what it is.
 #[derive(Debug, Clone)]
 pub(super) struct Suspect {
     /// The object that it is of, by its name.
-    key: Key,
+    pub(super) key: Key,
     /// Whether it lies where the object's file does not belong.
-    is_astray: bool,
+    pub(super) is_astray: bool,
     /// As it was last seen.
     stamp: Option<Stamp>,
     /// When it is looked at again.
     due: Instant,
     /// Since when it is suspected.
-    since: Instant,
+    pub(super) since: Instant,
 }
 
 /// A file that cannot be taken in as it is.
@@ -76,11 +66,12 @@ impl Held {
 }
 
 /// A file that stood still, as it was read.
-struct Read {
-    path: PathBuf,
-    suspect: Suspect,
-    stamp: Stamp,
-    content: Result<(Content, bool), Fault>,
+pub(super) struct Read {
+    pub(super) path: PathBuf,
+    pub(super) suspect: Suspect,
+    pub(super) stamp: Stamp,
+    /// What is in it, and whether that is as the store writes it; or what is wrong with it.
+    pub(super) content: Result<(Content, bool), Fault>,
 }
 
 impl Worker<'_> {
@@ -113,7 +104,11 @@ impl Worker<'_> {
         }
         for place in found.changed_or_new {
             let stamp = Some(place.stamp);
-            if self.held.get(&place.path).is_some_and(|held| held.stamp == stamp) {
+            if self
+                .held
+                .get(&place.path)
+                .is_some_and(|held| held.stamp == stamp)
+            {
                 continue;
             }
             match place.kind {
@@ -156,13 +151,15 @@ impl Worker<'_> {
         still: Duration,
     ) {
         let now = Instant::now();
-        self.suspects.entry(path.to_owned()).or_insert_with(|| Suspect {
-            key: key.clone(),
-            is_astray,
-            stamp,
-            due: now + still,
-            since: now,
-        });
+        self.suspects
+            .entry(path.to_owned())
+            .or_insert_with(|| Suspect {
+                key: key.clone(),
+                is_astray,
+                stamp,
+                due: now + still,
+                since: now,
+            });
     }
 
     /// Notes what is wrong with a file, and leaves it as it is until it changes.
@@ -324,7 +321,8 @@ impl Worker<'_> {
         self.put_off(path, suspect, wait);
     }
 
-    fn put_off(&mut self, path: PathBuf, mut suspect: Suspect, wait: Duration) {
+    /// Looks at a suspect again after some time.
+    pub(super) fn put_off(&mut self, path: PathBuf, mut suspect: Suspect, wait: Duration) {
         suspect.due = Instant::now() + wait;
         self.suspects.entry(path).or_insert(suspect);
     }
@@ -343,8 +341,8 @@ impl Worker<'_> {
         let schema = Arc::clone(&self.schema);
         let (type_id, id) = &suspect.key;
         let ty = &schema.types[*type_id];
-        let content = fold::content(ty, id, &bytes).map(|content| {
-            let is_canonical = fold::is_canonical(ty, id, &content, &bytes);
+        let content = content(ty, id, &bytes).map(|content| {
+            let is_canonical = is_canonical(ty, id, &content, &bytes);
             (content, is_canonical)
         });
         Some(Read {
@@ -353,229 +351,5 @@ impl Worker<'_> {
             stamp,
             content,
         })
-    }
-
-    /// What a file that is there comes to.
-    fn judge_file(&mut self, read: Read) -> Option<Edit> {
-        let Read {
-            path,
-            suspect,
-            stamp,
-            content,
-        } = read;
-        let key = suspect.key.clone();
-        let (content, is_canonical) = match content {
-            Ok(content) => content,
-            Err(fault) => {
-                self.note_broken(&key, &path, stamp, fault);
-                return None;
-            }
-        };
-        if suspect.is_astray {
-            self.bring_home(&key, &path, stamp);
-            return None;
-        }
-        let version = content.version;
-        let Some(current) = self.state.get(key.0, &key.1).cloned() else {
-            // Another process may have put it back after it was deleted, without knowing.
-            let is_late = self.dirty.contains(&key) || self.shared.is_network;
-            if is_late && self.recent.has(&key, version) {
-                self.refold(&key, &path);
-                return None;
-            }
-            return Some(self.new_edit(key, path, stamp, content));
-        };
-        let row = &current.row;
-        let found = &content.found;
-        if version.hash == current.hash {
-            let is_current = found.rev == Some(row.rev)
-                && found.id.is_some()
-                && found.created_at == Some(row.created_at)
-                && found.updated_at == Some(row.updated_at);
-            if !is_current {
-                // Revision and times are the store's own, and are put back.
-                self.tree.objects.remove(&key);
-                self.refold(&key, &path);
-                return None;
-            }
-            let known = Known {
-                stamp,
-                version,
-                is_canonical,
-            };
-            self.tree.objects.insert(key.clone(), known);
-            self.settle(&path);
-            self.dirty.release(&key, Instant::now());
-            return None;
-        }
-        let is_ahead = self.shared.is_network
-            && version.rev > row.rev
-            && suspect.since.elapsed() < AHEAD;
-        if is_ahead {
-            self.put_off(path, suspect, STILL * 4);
-            return None;
-        }
-        let known = self.tree.objects.get(&key).map(|known| known.version);
-        let is_current = known == Some(current.version());
-        let is_late = self.shared.is_network || !is_current;
-        if is_late && self.recent.has(&key, version) {
-            self.refold(&key, &path);
-            return None;
-        }
-        let is_on_top = is_current
-            || found.rev == Some(row.rev)
-            || self.edits.get(&key) == Some(&current.version())
-            || (known.is_none() && found.rev.is_none());
-        if !is_on_top {
-            self.keep_raced(&key, &path, stamp);
-            return None;
-        }
-        Some(set_edit(key, path, stamp, content, row.rev))
-    }
-
-    /// What a file that is not there comes to.
-    fn judge_gone(&mut self, path: PathBuf, suspect: Suspect) -> Option<Edit> {
-        self.settle(&path);
-        if suspect.is_astray {
-            return None;
-        }
-        // A volume that is not mounted must not look like a person who deletes everything.
-        if !matches!(self.shared.files.stamp(&self.shared.layout.store_file()), Ok(Some(_))) {
-            self.put_off(path, suspect, RETRY);
-            return None;
-        }
-        let key = suspect.key;
-        let known = self.tree.objects.get(&key).map(|known| known.version);
-        let Some(current) = self.state.get(key.0, &key.1).cloned() else {
-            self.tree.objects.remove(&key);
-            self.dirty.release(&key, Instant::now());
-            return None;
-        };
-        let is_on_top = known == Some(current.version())
-            || (known.is_some() && self.edits.get(&key) == Some(&current.version()));
-        if !is_on_top {
-            // It was never written, or the store has changed it since: it is written again.
-            self.tree.objects.remove(&key);
-            self.refold(&key, &path);
-            return None;
-        }
-        let op = Op::Delete {
-            type_id: key.0,
-            target: Target::Id(key.1.clone()),
-            if_rev: Some(current.row.rev),
-        };
-        Some(Edit {
-            key,
-            path,
-            seen: None,
-            batch: Batch::of(vec![op]),
-        })
-    }
-
-    fn new_edit(&self, key: Key, path: PathBuf, stamp: Stamp, content: Content) -> Edit {
-        let values = content.found.values.iter().cloned();
-        // What is absent gets its default.
-        let values = values.map(|value| (!value.is_null()).then_some(value));
-        let draft = Draft {
-            id: Some(key.1.clone()),
-            values: values.collect(),
-            links: Vec::new(),
-        };
-        let op = Op::New {
-            type_id: key.0,
-            draft,
-        };
-        Edit {
-            key,
-            path,
-            seen: Some((stamp, content.version)),
-            batch: Batch::of(vec![op]),
-        }
-    }
-
-    /// Has an object folded, whatever is in its file.
-    pub(super) fn refold(&mut self, key: &Key, path: &Path) {
-        self.settle(path);
-        let now = Instant::now();
-        // All commits of it so far may be in no file.
-        let seq = self.folded_seq(key);
-        self.dirty.mark(key.clone(), seq, false, now);
-        self.dirty.release(key, now);
-    }
-
-    /// Folds an object over an edit that was made while the store changed it; keeps the edit.
-    fn keep_raced(&mut self, key: &Key, path: &Path, stamp: Stamp) {
-        let turn = match self.turn.take() {
-            Ok(Some(turn)) => turn,
-            _ => {
-                self.suspect(key, path, Some(stamp));
-                return;
-            }
-        };
-        let mark = self.dirty.remove(key);
-        let seq = mark.map_or_else(|| self.folded_seq(key), |mark| mark.seq);
-        if let Err((path, error)) = self.fold_over(key, seq, false, Some(stamp)) {
-            tracing::warn!(path = %path.display(), %error, "an edit cannot be kept beside yet");
-            self.dirty.mark(key.clone(), seq, false, Instant::now() + RETRY);
-            self.suspect(key, &path, Some(stamp));
-        }
-        drop(turn);
-    }
-
-    /// Moves a file to where it belongs.
-    fn bring_home(&mut self, key: &Key, path: &Path, stamp: Stamp) {
-        let right = self.path_of(key.0, &key.1);
-        let files = Arc::clone(&self.shared.files);
-        let moved = right.parent().map_or(Ok(()), |shard| files.create_directory(shard));
-        match moved.and_then(|()| files.rename_new(path, &right)) {
-            Ok(()) => {
-                self.settle(path);
-                self.suspects.remove(&right);
-                self.suspect(key, &right, Some(stamp));
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                let shown = right.strip_prefix(self.shared.root()).unwrap_or(&right);
-                let why = format!(
-                    "is a second file for {}; {} is the one that counts: remove one of them",
-                    key.1,
-                    shown.display()
-                );
-                self.note_refused(path, stamp, &why, true);
-            }
-            Err(error) => {
-                let why = format!("belongs to {} and cannot be moved there: {error}", right.display());
-                self.note_refused(path, stamp, &why, true);
-            }
-        }
-    }
-
-    /// The oldest commit of an object that may be in no file, when its file is found to be wrong:
-    /// what was verified may be undone by that, so it is not known.
-    fn folded_seq(&self, key: &Key) -> u64 {
-        let _ = key;
-        self.state.seq.max(1)
-    }
-}
-
-fn set_edit(key: Key, path: PathBuf, stamp: Stamp, content: Content, rev: i64) -> Edit {
-    let values = content.found.values.iter().cloned().map(Some);
-    let draft = Draft {
-        id: None,
-        values: values.collect::<Vec<Option<Value>>>(),
-        links: Vec::new(),
-    };
-    let op = Op::Set {
-        type_id: key.0,
-        target: Target::Id(key.1.clone()),
-        draft,
-        mode: SetMode::Patch,
-        if_rev: Some(rev),
-        upsert: false,
-    };
-    Edit {
-        key,
-        path,
-        seen: Some((stamp, content.version)),
-        batch: Batch::of(vec![op]),
     }
 }

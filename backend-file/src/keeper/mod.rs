@@ -3,29 +3,38 @@
 //!
 //! One thread does both, so that it knows each file as it left it:
 //!
-//! - `fold` writes objects as the state has them into their files, `events` those of log types;
-//! - `inspect` finds out what a file is that is not as it was left, `day` the same of days' files;
-//!   `edits` takes what people wrote into the store;
-//! - `sync` has files on disk before the log lets go of what is in them;
+//! - `intake` marks what commits changed; `fold` writes it into files, by the swaps of `swap`, and
+//!   `events` that of log types;
+//! - `inspect` and `verdict` find out what a file is that is not as it was left, `day` the same of
+//!   days' files; `edits` takes what people wrote into the store;
+//! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
+//!   what lies beside them;
 //! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them.
 
+mod content;
 mod day;
 mod days;
 mod edits;
 mod events;
+mod failure;
 mod fold;
 mod inspect;
+mod intake;
+mod leftovers;
 mod marks;
 mod names;
+mod ops;
 mod poll;
 mod rebuild;
 mod recent;
 mod scan;
+mod swap;
 mod sync;
 #[cfg(test)]
 mod tests;
 mod tree;
 mod turn;
+mod verdict;
 mod walk;
 mod watch;
 mod worker;
@@ -49,7 +58,7 @@ use crate::shared::Shared;
 use crate::state::Applied;
 
 pub(crate) use rebuild::{Ground, rebuild};
-pub(crate) use tree::{DayFile, Known, Tree};
+pub(crate) use tree::Tree;
 
 /// The way by which edits become commits: as clients' writes, in order, each batch for itself.
 /// Blocks until they are durable and taken into the state.
@@ -108,7 +117,11 @@ impl Keeper {
     pub(crate) fn close(&self) {
         // It may have ended by itself.
         let _ = self.orders.send(Order::Close);
-        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         if let Some(thread) = thread
             && thread.join().is_err()
         {
@@ -141,11 +154,14 @@ pub(crate) fn load(shared: &Shared, type_id: TypeId, id: &Id) -> Result<Option<R
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(io_error(&path, &error)),
     };
-    let content = fold::content(ty, id, &bytes)
+    let content = content::content(ty, id, &bytes)
         .map_err(|(line, message)| corrupt(&path, line, &message))?;
     let found = content.found;
     // What a person has taken out of the file is not known any more.
-    let created_at = found.created_at.or_else(|| id.uuid_v7_time()).unwrap_or_else(Time::now);
+    let created_at = found
+        .created_at
+        .or_else(|| id.uuid_v7_time())
+        .unwrap_or_else(Time::now);
     Ok(Some(Row {
         id: id.clone(),
         rev: found.rev.unwrap_or(1),

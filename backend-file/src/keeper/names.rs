@@ -38,7 +38,11 @@ pub(super) fn temporary(path: &Path, id: &Id, writer: &str, n: u64) -> PathBuf {
 
 /// The name of the `n`th copy of an object's file that was made at a time.
 pub(super) fn conflict(path: &Path, id: &Id, at: Time, n: u32) -> PathBuf {
-    let time: String = at.to_string().chars().filter(|c| !"-:".contains(*c)).collect();
+    let time: String = at
+        .to_string()
+        .chars()
+        .filter(|c| !"-:".contains(*c))
+        .collect();
     let time = time.get(..15).unwrap_or(&time);
     let again = match n {
         0 | 1 => String::new(),
@@ -65,10 +69,20 @@ mod tests {
                 "a12c.conflict-20261121T070005Z-2.otoml"
             ]
         );
-        assert_eq!(copies.map(|name| beside(&name)), [const { Some(Beside::Conflict) }; 2]);
+        assert_eq!(
+            copies.map(|name| beside(&name)),
+            [const { Some(Beside::Conflict) }; 2]
+        );
         let temp = name(temporary(path, &id, "host.7", 3));
         assert_eq!(beside(&temp), Some(Beside::Temporary(id)));
-        for other in ["a12c.otoml", "a12c.otoml~", ".a12c.otoml.swp", "4913", ".tmp", "x.tmp"] {
+        for other in [
+            "a12c.otoml",
+            "a12c.otoml~",
+            ".a12c.otoml.swp",
+            "4913",
+            ".tmp",
+            "x.tmp",
+        ] {
             assert_eq!(beside(other), None, "{other}");
         }
     }

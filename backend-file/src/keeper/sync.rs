@@ -1,5 +1,5 @@
-//! What follows the writing of files: having them on disk, letting the log go, saving what is
-//! known, and looking after what was left beside the files.
+//! What follows the writing of files: having them on disk, letting the log go of what is in them,
+//! saving what is known.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,10 +10,9 @@ use std::time::{Duration, Instant};
 
 use osis_core::time::Time;
 
+use super::content::digest;
 use super::events::Events;
-use super::fold;
 use super::marks::{Key, Seqs};
-use super::names::{self, Beside};
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::shared::Shared;
@@ -35,9 +34,6 @@ const RECORDS_KEPT: usize = 100_000;
 const SAVE_EVERY: Duration = Duration::from_secs(60);
 /// After how many changes it is saved before that.
 const SAVE_CHANGES: usize = 20_000;
-/// How long a file that looks like one of a fold is left to the process that may be at it: a fold
-/// takes milliseconds.
-const ORPHAN_AGE: Duration = Duration::from_secs(60);
 /// How often it is looked whether copies of edits are still there.
 const CONFLICTS_EVERY: Duration = Duration::from_secs(1);
 /// How long a failed sync is not tried again.
@@ -111,7 +107,7 @@ pub(super) struct Clock {
     /// No sync before this, after one failed.
     sync_from: Instant,
     /// What the log was last told to be in files.
-    folded_through: u64,
+    pub(super) folded_through: u64,
     /// Who clears the log, which may take a while.
     tidying: Option<JoinHandle<()>>,
     pruned: Instant,
@@ -165,8 +161,7 @@ impl Worker<'_> {
         if self.is_synced() || now < self.clock.sync_from {
             return;
         }
-        let is_quiet = self.is_folded()
-            && now.duration_since(self.changed_at) >= SYNC_QUIET;
+        let is_quiet = self.is_folded() && now.duration_since(self.changed_at) >= SYNC_QUIET;
         let is_late = now.duration_since(self.clock.synced) >= SYNC_EVERY
             || self.unsynced.files.len() >= SYNC_MAX;
         if is_quiet || is_late {
@@ -193,7 +188,9 @@ impl Worker<'_> {
         let now = Instant::now();
         self.clock.synced = now;
         let works = synced.is_ok();
-        self.events.iter_mut().for_each(|events| events.synced(works));
+        self.events
+            .iter_mut()
+            .for_each(|events| events.synced(works));
         if let Err((path, error)) = synced {
             // What the disk has is unknown now, and a second sync would not tell: all is written
             // anew.
@@ -222,12 +219,12 @@ impl Worker<'_> {
         }
     }
 
-    fn sync_disk(
-        &self,
-        files: &HashMap<Key, (u64, Written)>,
-    ) -> Result<(), (PathBuf, io::Error)> {
+    fn sync_disk(&self, files: &HashMap<Key, (u64, Written)>) -> Result<(), (PathBuf, io::Error)> {
         let root = self.shared.root();
-        self.shared.files.sync_all(root).map_err(|error| (root.to_owned(), error))?;
+        self.shared
+            .files
+            .sync_all(root)
+            .map_err(|error| (root.to_owned(), error))?;
         if !self.shared.is_network {
             return Ok(());
         }
@@ -252,7 +249,7 @@ impl Worker<'_> {
 
     fn is_as_written(&self, path: &Path, written: Written) -> io::Result<bool> {
         let stamp = self.shared.files.stamp(path)?;
-        let Some(digest) = written.digest else {
+        let Some(expected) = written.digest else {
             return Ok(stamp == written.stamp);
         };
         if stamp.is_none() {
@@ -260,7 +257,7 @@ impl Worker<'_> {
         }
         match self.shared.files.read(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-            read => Ok(stamp == written.stamp && fold::digest(&read?) == digest),
+            read => Ok(stamp == written.stamp && digest(&read?) == expected),
         }
     }
 
@@ -269,7 +266,9 @@ impl Worker<'_> {
         let objects = [self.dirty.oldest(), self.unsynced.oldest()];
         let events = self.events.iter().filter_map(Events::oldest);
         let oldest = objects.into_iter().flatten().chain(events).min();
-        oldest.map_or(self.state.seq, |oldest| oldest.saturating_sub(1).min(self.state.seq))
+        oldest.map_or(self.state.seq, |oldest| {
+            oldest.saturating_sub(1).min(self.state.seq)
+        })
     }
 
     /// Lets the log go of what is in files. Where others wait, that is left to a thread.
@@ -320,99 +319,18 @@ impl Worker<'_> {
             Err(error) => tracing::warn!(%error, "the catalogue could not be saved"),
         }
     }
-
-    /// Looks for what other processes, or this one's forerunners, left beside the files.
-    pub(super) fn find_leftovers(&mut self) {
-        let schema = Arc::clone(&self.schema);
-        for ty in schema.types.iter().filter(|ty| ty.log().is_none()) {
-            let folder = self.shared.layout.folder(ty);
-            // What cannot be listed now is found by the next start.
-            let shards = self.shared.files.list(&folder).unwrap_or_default();
-            for shard in shards.iter().filter(|name| name.len() == 2) {
-                let shard = folder.join(shard);
-                for name in self.shared.files.list(&shard).unwrap_or_default() {
-                    match names::beside(&name) {
-                        Some(Beside::Conflict) => self.note_conflict(&shard.join(name)),
-                        Some(Beside::Temporary(id)) => {
-                            self.note_leftover(&(ty.id, id), &shard.join(name));
-                        }
-                        None => {}
-                    }
-                }
-            }
-        }
-    }
-
-    /// Notes a file beside an object's of which it is not known what it holds.
-    pub(super) fn note_leftover(&mut self, key: &Key, path: &Path) {
-        let due = Instant::now() + ORPHAN_AGE;
-        self.orphans.entry(path.to_owned()).or_insert((key.clone(), due));
-    }
-
-    /// Does away with leftovers that hold nothing of value; keeps all others for people.
-    pub(super) fn look_at_leftovers(&mut self, now: Instant) {
-        let due: Vec<(PathBuf, Key)> = self
-            .orphans
-            .iter()
-            .filter(|(_, (_, due))| *due <= now)
-            .map(|(path, (key, _))| (path.clone(), key.clone()))
-            .collect();
-        for (path, key) in due {
-            self.orphans.remove(&path);
-            let bytes = match self.shared.files.read(&path) {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(_) => {
-                    self.note_leftover(&key, &path);
-                    continue;
-                }
-            };
-            if self.is_worthless(&key, &bytes) {
-                self.discard(&key, &path);
-            } else {
-                let right = self.path_of(key.0, &key.1);
-                self.keep_copy(&key, &right, &path);
-            }
-        }
-    }
-
-    /// Whether the store has, or had, what is in a file; or it was cut off as the store wrote it.
-    fn is_worthless(&mut self, key: &Key, bytes: &[u8]) -> bool {
-        let schema = Arc::clone(&self.schema);
-        let ty = &schema.types[key.0];
-        let current = match self.state.get(key.0, &key.1) {
-            Some(held) => self.shared.bodies.join(held).ok(),
-            None => None,
-        };
-        let begins_current =
-            current.is_some_and(|row| crate::otoml::object(ty, &row).as_bytes().starts_with(bytes));
-        if bytes.is_empty() || begins_current {
-            return true;
-        }
-        match fold::content(ty, &key.1, bytes) {
-            Ok(content) => self.is_own(key, content.version),
-            Err(_) => false,
-        }
-    }
-
-    fn look_at_conflicts(&mut self) {
-        let files = Arc::clone(&self.shared.files);
-        let shared = self.shared;
-        self.conflicts.retain(|path| {
-            let is_gone = matches!(files.stamp(path), Ok(None));
-            if is_gone {
-                shared.problems.clear(path);
-            }
-            !is_gone
-        });
-    }
 }
 
 /// Takes out of the log what is in files, and, from time to time, what is past its time.
 fn clear_log(shared: &Shared, through: u64, prunes: bool) {
-    let cleared = shared.log.compact(through, &shared.schema, &shared.schema_hash);
+    let cleared = shared
+        .log
+        .compact(through, &shared.schema, &shared.schema_hash);
     let pruned = match prunes {
-        true => shared.log.prune(CHANGES_KEPT, RECORDS_KEPT, Time::now()).map(drop),
+        true => shared
+            .log
+            .prune(CHANGES_KEPT, RECORDS_KEPT, Time::now())
+            .map(drop),
         false => Ok(()),
     };
     if let Err(error) = cleared.and(pruned) {

@@ -1,17 +1,18 @@
 //! The keeper's thread: what it knows, and in which order it does things.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use osis_core::object::Id;
-use osis_core::schema::{FieldKind, Schema, TypeId};
+use osis_core::schema::{Schema, TypeId};
 
 use super::day::DaySuspect;
+use super::edits;
 use super::events::Events;
+use super::failure;
 use super::inspect::{Held, Suspect};
 use super::marks::{Dirty, Key};
 use super::recent::Recent;
@@ -23,17 +24,15 @@ use crate::shared::Shared;
 use crate::state::{Applied, State};
 
 /// How long an object waits for further changes before it is folded.
-const COALESCE: Duration = Duration::from_millis(30);
+pub(super) const COALESCE: Duration = Duration::from_millis(30);
 /// How long an object that another process changed is left to that process.
-const FOREIGN: Duration = Duration::from_secs(2);
+pub(super) const FOREIGN: Duration = Duration::from_secs(2);
 /// How many objects are folded before messages are looked at.
 const BATCH: usize = 256;
 /// How often people's edits and orders are looked for, at least.
 const TICK: Duration = Duration::from_millis(40);
 /// The longest rest between two batches while commits keep coming.
 const REST_MAX: Duration = Duration::from_millis(60);
-/// The longest wait after a failure before the next trial.
-const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// How long closing goes on trying.
 const CLOSE_MAX: Duration = Duration::from_secs(60);
 
@@ -59,7 +58,7 @@ pub(super) struct Worker<'a> {
     pub(super) tree: Tree,
     /// The state up to which [`Self::applied`] was taken in.
     pub(super) state: Arc<State>,
-    applied: Receiver<Arc<Applied>>,
+    pub(super) applied: Receiver<Arc<Applied>>,
     orders: Receiver<Order>,
     pub(super) dirty: Dirty,
     pub(super) unsynced: Unsynced,
@@ -86,11 +85,12 @@ pub(super) struct Worker<'a> {
     /// Makes names of temporary files unique.
     pub(super) temporaries: u64,
     /// The file of the last failure to write.
-    failing: Option<PathBuf>,
-    is_starting: bool,
+    pub(super) failing: Option<PathBuf>,
+    /// What is taken in was taken into the state before this process kept files.
+    pub(super) is_starting: bool,
     settling: Vec<Sender<()>>,
     rest_until: Instant,
-    failures: u32,
+    pub(super) failures: u32,
     pub(super) changed_at: Instant,
     pub(super) clock: super::sync::Clock,
 }
@@ -129,7 +129,7 @@ impl<'a> Worker<'a> {
         let schema = Arc::clone(&shared.schema);
         let events = schema.types.iter().map(|_| Events::default()).collect();
         let mut worker = Self {
-            rank: ranks(&schema),
+            rank: edits::ranks(&schema),
             turn: Turn::of(shared),
             clock: super::sync::Clock::new(now, state.seq),
             shared,
@@ -166,26 +166,6 @@ impl<'a> Worker<'a> {
         worker.mark_differences(now);
         worker.mark_events(now);
         worker
-    }
-
-    /// Marks what the tree and the state disagree about. Which commit it was is not known, so the
-    /// log lets nothing go before all of it is folded.
-    fn mark_differences(&mut self, now: Instant) {
-        let state = Arc::clone(&self.state);
-        for ty in self.schema.types.iter().filter(|ty| ty.log().is_none()) {
-            for held in state.types[ty.id].ordinals.values() {
-                let key = (ty.id, held.row.id.clone());
-                let known = self.tree.objects.get(&key);
-                if known.is_none_or(|known| known.version != held.version()) {
-                    self.dirty.mark(key, 1, false, now);
-                }
-            }
-        }
-        for key in self.tree.objects.keys() {
-            if state.get(key.0, &key.1).is_none() {
-                self.dirty.mark(key.clone(), 1, false, now);
-            }
-        }
     }
 
     /// Works until it is told to close.
@@ -278,86 +258,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Takes in what was committed meanwhile.
-    pub(super) fn drain(&mut self) -> usize {
-        let mut came = 0;
-        while let Ok(applied) = self.applied.try_recv() {
-            self.take(&applied);
-            came += 1;
-        }
-        came
-    }
-
-    /// Has the state, and what is known of its changes, reach the end of the log.
-    pub(super) fn catch_up(&mut self) -> osis_core::error::Result<()> {
-        if self.shared.is_behind()? {
-            self.shared.catch_up()?;
-        } else {
-            // Whoever moves the state tells of it before it lets go.
-            drop(self.shared.moving());
-        }
-        self.drain();
-        Ok(())
-    }
-
-    fn take(&mut self, applied: &Arc<Applied>) {
-        let now = Instant::now();
-        let due = now + self.patience(applied);
-        // Its entry begins behind the one before it; which of its commits a step is of is not told.
-        let seq = match applied.state.seq > self.state.seq {
-            true => self.state.seq + 1,
-            false => 1,
-        };
-        if !self.is_starting {
-            self.take_events(applied, seq, now);
-        }
-        for step in &applied.steps {
-            let Some(either) = step.after.as_ref().or(step.before.as_ref()) else {
-                continue;
-            };
-            let key: Key = (step.type_id, either.row.id.clone());
-            let is_event = self.schema.types[key.0].log().is_some();
-            // Of events that never change, which are most, nothing need be remembered.
-            if is_event && step.before.is_none() {
-                continue;
-            }
-            let after = step.after.as_ref().map(|held| held.version());
-            for version in step.before.iter().map(|held| held.version()).chain(after) {
-                self.recent.note(&key, version);
-            }
-            if is_event {
-                continue;
-            }
-            if self.is_starting {
-                // The process before may have written it, and ended before it could remove it.
-                if step.after.is_none() {
-                    self.dirty.mark(key, 1, false, now);
-                }
-                continue;
-            }
-            if !self.edits.is_empty() && self.edits.get(&key) != after.as_ref() {
-                self.edits.remove(&key);
-            }
-            if !self.held.is_empty() {
-                self.reconsider(&key);
-            }
-            self.dirty.mark(key, seq, false, due);
-        }
-        if applied.state.seq >= self.state.seq {
-            self.state = Arc::clone(&applied.state);
-        }
-        self.changed_at = now;
-        self.clock.changes += applied.steps.len();
-    }
-
-    /// How long the changes of an entry wait before they are folded here.
-    fn patience(&self, applied: &Applied) -> Duration {
-        match applied.is_own {
-            true => COALESCE,
-            false => FOREIGN,
-        }
-    }
-
     /// Folds a batch of what is due.
     fn fold_due(&mut self) -> Round {
         let now = Instant::now();
@@ -409,18 +309,13 @@ impl<'a> Worker<'a> {
                     let due = Instant::now() + FOREIGN;
                     self.dirty.mark(key, mark.seq, mark.force, due);
                     // One file may be at fault, or all: then trying each is no use.
-                    if is_global(&error) || in_a_row >= 8 {
+                    if failure::is_global(&error) || in_a_row >= 8 {
                         return Round::Failed;
                     }
                 }
             }
         }
         Round::More
-    }
-
-    fn backoff(&mut self) -> Duration {
-        self.failures = (self.failures + 1).min(8);
-        (Duration::from_millis(200) * 2_u32.pow(self.failures)).min(BACKOFF_MAX)
     }
 
     /// Whether nothing is left to do, apart from what waits for a person.
@@ -493,50 +388,4 @@ impl<'a> Worker<'a> {
     pub(super) fn path_of(&self, type_id: TypeId, id: &Id) -> PathBuf {
         self.shared.layout.object(&self.schema.types[type_id], id)
     }
-
-    fn note_failure(&mut self, path: &Path, error: &io::Error) {
-        let message = format!(
-            "cannot be brought up to date: {error}; nothing is lost, the log has it, and it is \
-             tried again"
-        );
-        self.clear_failure();
-        self.shared.problems.note(path, None, message);
-        self.failing = Some(path.to_owned());
-    }
-
-    fn clear_failure(&mut self) {
-        if let Some(path) = self.failing.take() {
-            self.shared.problems.clear(&path);
-        }
-    }
-}
-
-/// Whether a failure is one of the volume, not of a file.
-fn is_global(error: &io::Error) -> bool {
-    use io::ErrorKind as Kind;
-    matches!(
-        error.kind(),
-        Kind::StorageFull | Kind::QuotaExceeded | Kind::ReadOnlyFilesystem
-    )
-}
-
-/// The places of types in an order in which what is referred to comes before what refers.
-fn ranks(schema: &Schema) -> Vec<usize> {
-    let count = schema.types.len();
-    let mut rank = vec![0; count];
-    // As many rounds as there are types settle all chains; rings stay as they come.
-    for _ in 0..count {
-        for ty in &schema.types {
-            for field in &ty.fields {
-                if let FieldKind::Ref { to, .. } = field.kind
-                    && to != ty.id
-                    && rank[ty.id] <= rank[to]
-                    && rank[to] < count
-                {
-                    rank[ty.id] = rank[to] + 1;
-                }
-            }
-        }
-    }
-    rank
 }

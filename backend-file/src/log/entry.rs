@@ -106,6 +106,14 @@ impl Entry {
     pub(crate) fn decode(schema: &Schema, hash: &str, bytes: &[u8]) -> Result<Self, String> {
         decode::entry(schema, hash, bytes)
     }
+
+    /// Reads what stands before the changes, from the beginning of an entry.
+    ///
+    /// # Errors
+    /// As [`Self::decode`], apart from damage, which is not looked for.
+    pub(crate) fn decode_head(start: &[u8]) -> Result<Self, String> {
+        decode::start(start)
+    }
 }
 
 /// The last line of an entry, for what comes before it.

@@ -46,6 +46,10 @@ use crate::layout::{Layout, Numbered, SEGMENT};
 pub(crate) use claim::Claim;
 pub(crate) use entry::{Change, Content, Entry};
 
+/// How much of an entry is read where only its head is asked for: a shorter one is read whole, and
+/// verified.
+const HEAD_MAX: usize = 64 << 10;
+
 /// The log of one store, as one process uses it. All calls block.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -178,7 +182,7 @@ impl Log {
                 break;
             }
             // Packed since it was listed: then it is not the newest any more either.
-            let Some(entry) = self.read_entry(first, schema, hash)? else {
+            let Some(entry) = self.read_head(first, schema, hash)? else {
                 return self.head(schema, hash);
             };
             return Ok(entry.last);
@@ -220,13 +224,26 @@ impl Log {
         })
     }
 
-    /// An entry from its own file; nothing where there is none.
-    fn read_entry(&self, first: u64, schema: &Arc<Schema>, hash: &str) -> Result<Option<Entry>> {
+    /// What an entry says of itself before its changes, which may be a hundred megabytes; nothing
+    /// where there is none. Of a long entry the checksum is not looked at.
+    fn read_head(&self, first: u64, schema: &Schema, hash: &str) -> Result<Option<Entry>> {
         let path = self.layout.entry(first);
-        let Some(bytes) = self.read_optional(&path)? else {
-            return Ok(None);
+        let bytes = match self.files.read_start(&path, HEAD_MAX) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(io_error(&path, &error)),
         };
-        decode(&path, first, schema, hash, &bytes).map(Some)
+        if bytes.len() < HEAD_MAX {
+            return decode(&path, first, schema, hash, &bytes).map(Some);
+        }
+        match Entry::decode_head(&bytes) {
+            Ok(entry) if entry.first == first => Ok(Some(entry)),
+            // The schema that it puts in force is longer than that, or it is damaged.
+            _ => match self.read_optional(&path)? {
+                Some(bytes) => decode(&path, first, schema, hash, &bytes).map(Some),
+                None => Ok(None),
+            },
+        }
     }
 
     fn read_optional(&self, path: &Path) -> Result<Option<Vec<u8>>> {

@@ -128,7 +128,7 @@ impl Log {
         let unpacked = |segment: &&u64| newest.is_none_or(|newest| **segment > newest);
         for &segment in listing.segments.iter().rev().take_while(unpacked) {
             for first in self.entries(segment)?.into_iter().rev() {
-                let Some(entry) = self.read_entry(first, schema, hash)? else {
+                let Some(entry) = self.read_head(first, schema, hash)? else {
                     continue;
                 };
                 if let Some(text) = entry.new_schema {

@@ -47,6 +47,9 @@ impl Files for Quick {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         Disk.read(path)
     }
+    fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
+        Disk.read_start(path, limit)
+    }
     fn create(&self, path: &Path, bytes: &[u8], _: bool) -> io::Result<()> {
         Disk.create(path, bytes, false)
     }

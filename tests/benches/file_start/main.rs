@@ -25,6 +25,7 @@ use walkdir::WalkDir;
 /// Names the store in the environment of a process that is to open it.
 const ROLE: &str = "OSIS_BENCH_OPEN";
 const RUNS: usize = 5;
+const CATEGORIES: [&str; 4] = ["editors", "games", "net", "utils"];
 
 fn main() {
     if let Some(directory) = std::env::var_os(ROLE) {
@@ -137,7 +138,7 @@ fn make(own: &Path, folder: &Path, store: &Path, objects: usize) {
             "description": "A program that is made in order to measure how long a store takes to \
                 open: it has a text of some length, as the packages of an archive have, with words \
                 that occur in many of them and a few that do not.",
-            "category": ["editors", "games", "net", "utils"][n % 4],
+            "category": (CATEGORIES[n % CATEGORIES.len()]),
             "tags": ["bench", "example"],
             "status": "published",
         });

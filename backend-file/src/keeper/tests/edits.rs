@@ -11,14 +11,25 @@ fn write(path: &Path, text: &str) {
 fn an_edit_is_a_commit() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into()), ("hits", Value::Int(3))]);
+    process.make(
+        APP,
+        "app-1",
+        &[("name", "one".into()), ("hits", Value::Int(3))],
+    );
     process.settle();
     let path = process.path(APP, "app-1");
-    let text = process.text(APP, "app-1").replace("\"one\"", "\"uno\"").replace("hits = 3\n", "");
+    let text = process
+        .text(APP, "app-1")
+        .replace("\"one\"", "\"uno\"")
+        .replace("hits = 3\n", "");
     let began = Instant::now();
     write(&path, &text);
     assert!(process.until(|process| process.name("app-1").as_deref() == Some("uno")));
-    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        began.elapsed()
+    );
     process.settle();
     let row = process.row(APP, "app-1").unwrap();
     assert_eq!(row.rev, 2);
@@ -46,13 +57,20 @@ fn an_edit_is_a_commit() {
 fn system_fields_are_the_stores_own() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
     let text = process.text(APP, "app-1");
     for edited in [
         text.replace("rev = 1", "rev = 9"),
-        text.lines().filter(|line| !line.starts_with("updated_at")).collect::<Vec<_>>().join("\n"),
-        text.lines().filter(|line| !line.starts_with("id")).collect::<Vec<_>>().join("\n") + "\n",
+        text.lines()
+            .filter(|line| !line.starts_with("updated_at"))
+            .collect::<Vec<_>>()
+            .join("\n"),
+        text.lines()
+            .filter(|line| !line.starts_with("id"))
+            .collect::<Vec<_>>()
+            .join("\n")
+            + "\n",
         text.replace("created_at = 2", "created_at = 1"),
     ] {
         assert_ne!(edited, text);
@@ -73,7 +91,10 @@ fn new_files_in_any_order() {
         write(&process.path(APP, &format!("app-{n}")), &app);
     }
     for n in 0..20 {
-        write(&process.path(DEV, &format!("dev-{n}")), "O:\nname = \"Ada\"\n# the first\n");
+        write(
+            &process.path(DEV, &format!("dev-{n}")),
+            "O:\nname = \"Ada\"\n# the first\n",
+        );
     }
     process.settle();
     assert_eq!(process.problems(), [""; 0]);
@@ -90,8 +111,8 @@ fn new_files_in_any_order() {
 fn broken_files_stay_and_are_told() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
-    process.new(APP, "app-2", &[("name", "two".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-2", &[("name", "two".into())]);
     process.settle();
     let good = process.text(APP, "app-1");
     let path = process.path(APP, "app-1");
@@ -110,7 +131,10 @@ fn broken_files_stay_and_are_told() {
         assert_eq!(process.name("app-1").as_deref(), Some("one"));
         let problems = process.problems();
         assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].starts_with("apps/-1/app-1.otoml: "), "{problems:?}");
+        assert!(
+            problems[0].starts_with("apps/-1/app-1.otoml: "),
+            "{problems:?}"
+        );
     }
     // The store may change it meanwhile; what the person has stays in place.
     let broken = good.replace("name = \"one\"", "name = \"one");
@@ -124,7 +148,10 @@ fn broken_files_stay_and_are_told() {
     process.settle();
     assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
     let copies = names(&dir.path().join("apps/-1"));
-    let copy = copies.iter().find(|name| name.contains(".conflict-")).unwrap();
+    let copy = copies
+        .iter()
+        .find(|name| name.contains(".conflict-"))
+        .unwrap();
     let problems = process.problems();
     assert_eq!(problems.len(), 1, "{problems:?}");
     std::fs::remove_file(path.with_file_name(copy)).unwrap();
@@ -136,15 +163,18 @@ fn broken_files_stay_and_are_told() {
 fn refused_edits_are_tried_again_when_others_make_room() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
     write(&process.path(APP, "app-2"), "name = \"one\"\n");
-    write(&process.path(APP, "app-3"), "name = \"three\"\ndev = \"dev-3\"\n");
+    write(
+        &process.path(APP, "app-3"),
+        "name = \"three\"\ndev = \"dev-3\"\n",
+    );
     process.settle();
     let problems = process.problems();
     assert_eq!(problems.len(), 2, "{problems:?}");
     process.set(APP, "app-1", &[("name", "other".into())]);
-    process.new(DEV, "dev-3", &[("name", "Ada".into())]);
+    process.make(DEV, "dev-3", &[("name", "Ada".into())]);
     assert!(process.until(|process| process.name("app-3").is_some()));
     assert!(process.until(|process| process.name("app-2").is_some()));
     process.settle();
@@ -156,16 +186,24 @@ fn refused_edits_are_tried_again_when_others_make_room() {
 fn removed_files_are_deletes() {
     let dir = store();
     let process = start(dir.path());
-    process.new(DEV, "dev-1", &[("name", "Ada".into())]);
-    process.new(DEV, "dev-2", &[("name", "Bob".into())]);
+    process.make(DEV, "dev-1", &[("name", "Ada".into())]);
+    process.make(DEV, "dev-2", &[("name", "Bob".into())]);
     for n in 1..=3 {
         let dev = if n == 3 { "dev-2" } else { "dev-1" };
         let name = format!("a{n}");
-        process.new(APP, &format!("app-{n}"), &[("name", name.as_str().into()), ("dev", dev.into())]);
+        process.make(
+            APP,
+            &format!("app-{n}"),
+            &[("name", name.as_str().into()), ("dev", dev.into())],
+        );
     }
     process.settle();
     // What refers goes too, so nothing restricts it.
-    for path in [process.path(DEV, "dev-1"), process.path(APP, "app-1"), process.path(APP, "app-2")] {
+    for path in [
+        process.path(DEV, "dev-1"),
+        process.path(APP, "app-1"),
+        process.path(APP, "app-2"),
+    ] {
         std::fs::remove_file(path).unwrap();
     }
     // This one is still referred to.
@@ -183,7 +221,7 @@ fn removed_files_are_deletes() {
 fn a_store_that_is_not_there_is_not_emptied() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
     std::fs::rename(dir.path().join("store.toml"), dir.path().join("gone")).unwrap();
     std::fs::rename(dir.path().join("apps"), dir.path().join("gone-apps")).unwrap();
@@ -200,22 +238,32 @@ fn a_store_that_is_not_there_is_not_emptied() {
 fn files_in_the_wrong_place_are_brought_home() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
     let second = dir.path().join("apps/app-1.otoml");
     write(&second, "name = \"second\"\n");
     write(&dir.path().join("apps/app-2.otoml"), "name = \"two\"\n");
-    write(&dir.path().join("apps/zz/app-3.otoml"), "name = \"three\"\n");
+    write(
+        &dir.path().join("apps/zz/app-3.otoml"),
+        "name = \"three\"\n",
+    );
     process.settle();
     assert!(process.path(APP, "app-2").exists() && process.path(APP, "app-3").exists());
     assert_eq!(process.name("app-3").as_deref(), Some("three"));
     assert_eq!(process.name("app-1").as_deref(), Some("one"));
     let problems = process.problems();
-    assert!(problems.len() == 1 && problems[0].contains("second file"), "{problems:?}");
+    assert!(
+        problems.len() == 1 && problems[0].contains("second file"),
+        "{problems:?}"
+    );
     std::fs::remove_file(second).unwrap();
     assert!(process.until(|process| process.problems().is_empty()));
     // A file that is only moved is moved back.
-    std::fs::rename(process.path(APP, "app-1"), dir.path().join("apps/app-1.otoml")).unwrap();
+    std::fs::rename(
+        process.path(APP, "app-1"),
+        dir.path().join("apps/app-1.otoml"),
+    )
+    .unwrap();
     process.settle();
     assert_eq!(process.row(APP, "app-1").unwrap().rev, 1);
     assert!(process.path(APP, "app-1").exists());
@@ -226,7 +274,7 @@ fn files_in_the_wrong_place_are_brought_home() {
 fn an_edit_that_raced_is_kept_beside() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
     let path = process.path(APP, "app-1");
     let edit = process.text(APP, "app-1").replace("\"one\"", "\"mine\"");
@@ -237,7 +285,10 @@ fn an_edit_that_raced_is_kept_beside() {
     let kept = all.iter().find(|name| name.contains("conflict"));
     match kept {
         Some(kept) => {
-            assert_eq!(std::fs::read_to_string(path.with_file_name(kept)).unwrap(), edit);
+            assert_eq!(
+                std::fs::read_to_string(path.with_file_name(kept)).unwrap(),
+                edit
+            );
             assert_eq!(process.name("app-1").as_deref(), Some("theirs"));
         }
         // The fold was quicker, so the edit came on top of it.

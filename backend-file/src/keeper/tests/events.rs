@@ -27,7 +27,11 @@ fn events_are_in_files_of_days() {
     let process = start(dir.path());
     let time = "2026-11-21T07:00:00.000Z";
     for n in 0..3 {
-        process.new(VISIT, &id(time, n), &[("at", at(time)), ("what", "seen".into())]);
+        process.make(
+            VISIT,
+            &id(time, n),
+            &[("at", at(time)), ("what", "seen".into())],
+        );
     }
     process.settle();
     let files = day_files(dir.path());
@@ -36,7 +40,10 @@ fn events_are_in_files_of_days() {
     process.delete(VISIT, &id(time, 2));
     process.settle();
     let files = day_files(dir.path());
-    let text: String = files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let text: String = files
+        .iter()
+        .map(|file| std::fs::read_to_string(file).unwrap())
+        .collect();
     assert_eq!(text.matches("[[visit]]").count(), 2, "{text}");
     assert!(text.contains("bought"), "{text}");
     process.close();
@@ -49,7 +56,11 @@ fn edits_of_blocks_are_commits() {
     let time = "2026-11-21T07:00:00.000Z";
     for n in 0..3 {
         let what = format!("w{n}");
-        process.new(VISIT, &id(time, n), &[("at", at(time)), ("what", what.as_str().into())]);
+        process.make(
+            VISIT,
+            &id(time, n),
+            &[("at", at(time)), ("what", what.as_str().into())],
+        );
     }
     process.settle();
     let file = day_files(dir.path()).remove(0);

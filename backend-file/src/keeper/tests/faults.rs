@@ -2,51 +2,65 @@
 
 use std::io::ErrorKind;
 
+use super::plain::Plain;
 use super::*;
 use crate::files::faulty::{Fault, Faulty};
 
 /// Folds a new object, a changed one, one that a person has commented, and a deleted one, through
 /// files of which one call goes wrong; then once more through good ones.
 fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
+    let disk: Arc<dyn Files> = if network {
+        Arc::new(Plain)
+    } else {
+        Arc::new(Disk)
+    };
     let dir = store();
-    let first = start(dir.path());
+    let first = open(dir.path(), Arc::new(Disk), network);
     for n in 1..=3 {
         let name = format!("n{n}");
-        first.new(APP, &format!("app-{n}"), &[("name", name.as_str().into())]);
+        first.make(APP, &format!("app-{n}"), &[("name", name.as_str().into())]);
     }
-    first.settle();
+    first.work(Tree::default(), |worker| {
+        worker.fold_once();
+    });
     let text = first.text(APP, "app-2").replace("hits", "# mine\nhits");
     std::fs::write(first.path(APP, "app-2"), text).unwrap();
-    first.settle();
-    let close = first.shared.state();
-    first.close();
-    drop(close);
+    drop(first);
     let between = open(dir.path(), Arc::new(Disk), network);
     between.set(APP, "app-1", &[("hits", Value::Int(1))]);
     between.set(APP, "app-2", &[("hits", Value::Int(2))]);
     between.delete(APP, "app-3");
-    between.new(APP, "app-40", &[("name", "n4".into())]);
+    between.make(APP, "app-40", &[("name", "n4".into())]);
     drop(between);
     let faulty = match fault {
-        Some((at, fault)) => Arc::new(Faulty::new(Arc::new(Disk), at, fault)),
-        None => Arc::new(Faulty::counting(Arc::new(Disk))),
+        Some((at, fault)) => Arc::new(Faulty::new(disk, at, fault)),
+        None => Arc::new(Faulty::counting(disk)),
     };
-    let mut struck = open(dir.path(), Arc::clone(&faulty) as Arc<dyn Files>, network);
-    struck.work(Tree::default(), |worker| worker.fold_once());
+    let struck = open(dir.path(), Arc::clone(&faulty) as Arc<dyn Files>, network);
+    struck.work(Tree::default(), |worker| {
+        worker.fold_once();
+    });
     let what = faulty.struck();
     drop(struck);
     // The next start finds what was left, and lets no time pass before it looks.
-    let mut process = open(dir.path(), Arc::new(Disk), network);
+    let process = open(dir.path(), Arc::new(Disk), network);
     process.work(Tree::default(), |worker| {
         worker.fold_once();
         worker.find_leftovers();
         worker.look_at_leftovers(Instant::now() + Duration::from_secs(3600));
     });
     for id in ["app-1", "app-40"] {
-        assert_eq!(process.text(APP, id), process.expected(APP, id), "{fault:?} {what:?}");
+        assert_eq!(
+            process.text(APP, id),
+            process.expected(APP, id),
+            "{fault:?} {what:?}"
+        );
     }
     let text = process.text(APP, "app-2");
-    assert!(text.contains("# mine\nhits = 2\n"), "{fault:?} {what:?} {text}");
+    assert!(
+        text.contains("# mine\nhits = 2\n"),
+        "{fault:?} {what:?} {text}"
+    );
     let left = names(&dir.path().join("apps"));
     let expected = ["app-1.otoml", "app-2.otoml", "app-40.otoml"];
     assert_eq!(left, expected, "{fault:?} {what:?}");

@@ -6,10 +6,14 @@ use super::*;
 fn objects_are_in_their_files() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into()), ("notes", "a\nlong text".into())]);
+    process.make(
+        APP,
+        "app-1",
+        &[("name", "one".into()), ("notes", "a\nlong text".into())],
+    );
     assert!(process.until(|process| process.path(APP, "app-1").exists()));
     process.set(APP, "app-1", &[("hits", Value::Int(7))]);
-    process.new(APP, "app-2", &[("name", "two".into())]);
+    process.make(APP, "app-2", &[("name", "two".into())]);
     process.delete(APP, "app-2");
     process.settle();
     assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
@@ -25,9 +29,11 @@ fn objects_are_in_their_files() {
 fn what_a_person_added_to_a_file_survives() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.settle();
-    let text = process.text(APP, "app-1").replace("hits = 0", "# how often\nhits = 0 # so far");
+    let text = process
+        .text(APP, "app-1")
+        .replace("hits = 0", "# how often\nhits = 0 # so far");
     std::fs::write(process.path(APP, "app-1"), text).unwrap();
     process.settle();
     process.set(APP, "app-1", &[("hits", Value::Int(2))]);
@@ -45,7 +51,11 @@ fn two_processes_fold_in_turn() {
     let (one, other) = (start(dir.path()), start(dir.path()));
     for n in 0..40 {
         let process = if n % 2 == 0 { &one } else { &other };
-        process.new(APP, &format!("app-{n}"), &[("name", format!("n{n}").as_str().into())]);
+        process.make(
+            APP,
+            &format!("app-{n}"),
+            &[("name", format!("n{n}").as_str().into())],
+        );
         process.set(APP, "app-0", &[("hits", Value::Int(n))]);
     }
     other.shared.catch_up().unwrap();
@@ -66,7 +76,7 @@ fn two_processes_fold_in_turn() {
 fn a_start_folds_what_the_log_has() {
     let dir = store();
     let process = open(dir.path(), Arc::new(Disk), false);
-    process.new(APP, "app-1", &[("name", "one".into())]);
+    process.make(APP, "app-1", &[("name", "one".into())]);
     process.set(APP, "app-1", &[("hits", Value::Int(5))]);
     drop(process);
     let process = start(dir.path());
@@ -79,7 +89,7 @@ fn a_start_folds_what_the_log_has() {
 fn many_writes_are_folded_without_falling_behind_for_ever() {
     let dir = store();
     let process = start(dir.path());
-    process.new(APP, "app-0", &[("name", "hot".into())]);
+    process.make(APP, "app-0", &[("name", "hot".into())]);
     for n in 1..400 {
         process.set(APP, "app-0", &[("hits", Value::Int(n))]);
     }

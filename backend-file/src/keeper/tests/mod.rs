@@ -4,6 +4,7 @@ mod edits;
 mod events;
 mod faults;
 mod folds;
+mod plain;
 mod races;
 
 use std::path::{Path, PathBuf};
@@ -121,7 +122,11 @@ fn open(root: &Path, files: Arc<dyn Files>, is_network: bool) -> Process {
 
 /// Opens a process with its keeper.
 fn start(root: &Path) -> Process {
-    let mut process = open(root, Arc::new(Disk), false);
+    start_on(root, Arc::new(Disk), false)
+}
+
+fn start_on(root: &Path, files: Arc<dyn Files>, is_network: bool) -> Process {
+    let mut process = open(root, files, is_network);
     process.keep(Tree::default());
     process
 }
@@ -134,20 +139,21 @@ impl Process {
     }
 
     /// Runs the keeper's work here, on this thread, until it ends.
-    fn work<T>(&mut self, tree: Tree, work: impl FnOnce(&mut Worker<'_>) -> T) -> T {
+    fn work(&self, tree: Tree, work: impl FnOnce(&mut Worker<'_>)) {
         let received = self.received.lock().unwrap().take().unwrap();
         let (_orders, receiver) = channel();
         let submit = Arc::clone(&self.submit);
         let mut worker = Worker::new(&self.shared, tree, received, receiver, submit);
-        work(&mut worker)
+        work(&mut worker);
     }
 
     fn apply(&self, op: Op) -> Result<Commit> {
         (self.submit)(vec![Batch::of(vec![op])]).pop().unwrap()
     }
 
-    fn new(&self, type_id: TypeId, id: &str, values: &[(&str, Value)]) {
-        self.apply(new(&self.shared.schema, type_id, id, values)).unwrap();
+    fn make(&self, type_id: TypeId, id: &str, values: &[(&str, Value)]) {
+        self.apply(new(&self.shared.schema, type_id, id, values))
+            .unwrap();
     }
 
     fn set(&self, type_id: TypeId, id: &str, values: &[(&str, Value)]) {
@@ -207,8 +213,15 @@ impl Process {
 
     fn problems(&self) -> Vec<String> {
         let list = self.shared.problems.list();
-        let shown = |path: &Path| path.strip_prefix(self.shared.root()).unwrap().display().to_string();
-        list.iter().map(|(path, fault)| format!("{}: {}", shown(path), fault.message)).collect()
+        let shown = |path: &Path| {
+            path.strip_prefix(self.shared.root())
+                .unwrap()
+                .display()
+                .to_string()
+        };
+        list.iter()
+            .map(|(path, fault)| format!("{}: {}", shown(path), fault.message))
+            .collect()
     }
 
     /// Waits until something is so, and says whether it came to that.

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use super::*;
 
 /// Names that the object has had, and those in copies beside it.
-fn race(in_place: bool) {
+fn race(in_place: bool, files: Arc<dyn Files>) {
     let dir = store();
-    let process = start(dir.path());
-    process.new(APP, "app-1", &[("name", "start".into())]);
+    let process = start_on(dir.path(), files, false);
+    process.make(APP, "app-1", &[("name", "start".into())]);
     process.settle();
     let path = process.path(APP, "app-1");
     let (follower, commits) = channel();
@@ -17,15 +17,19 @@ fn race(in_place: bool) {
     std::thread::scope(|scope| {
         let process = &process;
         scope.spawn(move || {
-            for n in 0..300 {
+            for n in 0..500 {
                 process.set(APP, "app-1", &[("hits", Value::Int(n))]);
                 std::thread::sleep(Duration::from_millis(n as u64 % 13));
             }
         });
         for n in 0..25_u64 {
-            std::thread::sleep(Duration::from_millis(25 + n * 7 % 60));
-            let Ok(text) = std::fs::read_to_string(&path) else { continue };
-            let Some(at) = text.find("name = ") else { continue };
+            std::thread::sleep(Duration::from_millis(20 + n * 71 % 230));
+            let Ok(text) = std::fs::read_to_string(&path) else {
+                continue;
+            };
+            let Some(at) = text.find("name = ") else {
+                continue;
+            };
             let end = at + text[at..].find('\n').unwrap();
             // Who edits what he wrote himself, before anybody looked, has replaced it.
             let before = &text[at..end];
@@ -65,10 +69,15 @@ fn race(in_place: bool) {
 
 #[test]
 fn edits_by_rename_are_never_lost() {
-    race(false);
+    race(false, Arc::new(Disk));
 }
 
 #[test]
 fn edits_in_place_are_never_lost() {
-    race(true);
+    race(true, Arc::new(Disk));
+}
+
+#[test]
+fn edits_are_never_lost_without_swaps() {
+    race(true, Arc::new(super::plain::Plain));
 }

@@ -20,6 +20,21 @@ pub(super) fn entry(schema: &Schema, hash: &str, bytes: &[u8]) -> Result<Entry, 
     Err("is not UTF-8".to_owned())
 }
 
+/// See [`Entry::decode_head`].
+pub(super) fn start(bytes: &[u8]) -> Result<Entry, String> {
+    // A character may be cut in two at the end, far behind the head.
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let mut cursor = Cursor::new(text);
+    match head(&mut cursor) {
+        Ok(Ok(entry)) => Ok(entry),
+        Ok(Err(format)) => Err(format!("is of format {format}")),
+        Err(expected) => Err(expected.to_owned()),
+    }
+}
+
 /// What comes before the last line, if that bears it out.
 fn whole(bytes: &[u8]) -> Result<&[u8], String> {
     let line = bytes.strip_suffix(b"\n").map(|bytes| {
