@@ -74,11 +74,7 @@ impl FileBackend {
         let follower = {
             let shared = Arc::clone(&shared);
             Worker::every(FOLLOW, "osis-follower", move || {
-                let caught = shared.is_behind().and_then(|is_behind| match is_behind {
-                    true => shared.catch_up().map(drop),
-                    false => Ok(()),
-                });
-                if let Err(error) = caught {
+                if let Err(error) = shared.follow_log() {
                     tracing::debug!(%error, "commits of other processes could not be looked for");
                 }
             })

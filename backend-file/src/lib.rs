@@ -43,5 +43,4 @@ mod tests;
 
 pub use backend::FileBackend;
 pub use config::FileConfig;
-pub use osis_core::schema::diff::SchemaPolicy;
 pub use files::{Disk, Files, Stamp, faulty};

@@ -30,6 +30,9 @@ use crate::state::{Applied, State, Step};
 /// How long a network volume is trusted to have no new commit of another host.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
+/// How often the log's folders are listed on a network volume.
+const LIST_EVERY: Duration = Duration::from_millis(500);
+
 /// What every part of an open store shares.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -58,6 +61,7 @@ pub(crate) struct Shared {
     state: RwLock<Arc<State>>,
     advance: Mutex<Followers>,
     looked: Mutex<Option<Instant>>,
+    listed: Mutex<Option<Instant>>,
     outdated: AtomicBool,
     lost: AtomicBool,
 }
@@ -100,6 +104,7 @@ impl Shared {
             state: RwLock::new(Arc::new(parts.state)),
             advance: Mutex::default(),
             looked: Mutex::new(None),
+            listed: Mutex::new(None),
             outdated: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
@@ -145,9 +150,30 @@ impl Shared {
             *looked = Some(Instant::now());
         }
         let next = self.state().seq + 1;
-        self.log
-            .is_taken(next)
-            .map_err(|error| io_error(&self.layout.entry(next), &error))
+        let taken = self.log.is_taken(next).and_then(|is_taken| {
+            // What this process is about to publish, nobody was told of.
+            Ok(is_taken && !self.log.is_own(next)?)
+        });
+        taken.map_err(|error| io_error(&self.layout.entry(next), &error))
+    }
+
+    /// Looks at the log as [`Self::is_behind`] does, past what a network volume remembers, and takes
+    /// in what is there. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::catch_up`].
+    pub(crate) fn follow_log(&self) -> Result<()> {
+        if self.is_network {
+            let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+            if listed.is_none_or(|at| at.elapsed() >= LIST_EVERY) {
+                self.log.look_anew(self.state().seq + 1);
+                *listed = Some(Instant::now());
+            }
+        }
+        if self.is_behind()? {
+            self.catch_up()?;
+        }
+        Ok(())
     }
 
     /// Takes in what the log has beyond the state. Blocks.

@@ -182,8 +182,11 @@ impl Thread {
                     return Ok(answers);
                 }
                 // On a network volume the winner's entry may show a moment later.
-                Claim::Taken if !shared.is_network => {}
-                Claim::Taken => std::thread::sleep(SHOWS_AFTER),
+                Claim::Taken if shared.is_network => {
+                    std::thread::sleep(SHOWS_AFTER);
+                    shared.log.look_anew(state.seq + 1);
+                }
+                Claim::Taken => {}
             }
         }
     }

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use osis_core::schema::diff::SchemaPolicy;
+
 /// How a SQLite store is opened.
 #[derive(Debug, Clone)]
 pub struct SqliteConfig {
@@ -35,15 +37,6 @@ impl SqliteConfig {
             pages_max: None,
         }
     }
-}
-
-/// What happens where the stored schema is not the wanted one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SchemaPolicy {
-    /// The stored one stays in force.
-    Stored,
-    /// The wanted one comes into force if nothing is lost by it; else the store is not opened.
-    ApplyLossless,
 }
 
 /// Whether the store may lie where it is unknown if SQLite is safe there.

@@ -2,7 +2,6 @@
 
 use std::sync::LazyLock;
 
-use osis_core::error::Error;
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use rusqlite::{Connection, OptionalExtension};
@@ -108,16 +107,4 @@ pub(crate) fn record(connection: &Connection, schema: &Schema, steps: &Steps) ->
 
 fn json(steps: &[String]) -> String {
     serde_json::Value::from(steps).to_string()
-}
-
-/// The refusal of a schema that would lose something.
-pub(crate) fn refused(file: &str, reasons: &[String]) -> Error {
-    Error::invalid(
-        "schema",
-        format!(
-            "{file} holds a schema that differs in what cannot be changed without loss: {}; \
-             see it with `osis schema plan`, change it with `osis schema apply`",
-            reasons.join("; ")
-        ),
-    )
 }

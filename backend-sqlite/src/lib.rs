@@ -56,4 +56,4 @@ mod writer;
 mod tests;
 
 pub use backend::SqliteBackend;
-pub use config::{PlacePolicy, SchemaPolicy, SqliteConfig};
+pub use config::{PlacePolicy, SqliteConfig};

@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 
 use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::object::Id;
-use osis_core::schema::{Schema, Source, diff, load};
+use osis_core::schema::diff::{self, SchemaPolicy};
+use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_host::turn::Ticket;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::changes::unsigned;
-use crate::config::{SchemaPolicy, SqliteConfig};
+use crate::config::SqliteConfig;
 use crate::connection::{self, Missing};
 use crate::ddl;
 use crate::error::{Failure, Outcome};
@@ -229,16 +230,12 @@ impl Setup<'_> {
     }
 
     fn plan(&self, stored: &Schema, wanted: &Schema) -> Result<Steps> {
-        let lossy: Vec<String> = diff::diff(stored, wanted)
-            .iter()
-            .filter(|change| !change.lossless)
-            .map(ToString::to_string)
-            .collect();
-        if !lossy.is_empty() {
-            return Err(history::refused(self.file, &lossy));
+        let losses = diff::losses(stored, wanted);
+        if !losses.is_empty() {
+            return Err(diff::refused(self.file, &losses));
         }
         refuse_reserved(wanted)?;
-        migrate::plan(stored, wanted).map_err(|reasons| history::refused(self.file, &reasons))
+        migrate::plan(stored, wanted).map_err(|reasons| diff::refused(self.file, &reasons))
     }
 
     fn apply(&self, connection: &Connection, schema: &Schema, steps: &Steps) -> Outcome<()> {

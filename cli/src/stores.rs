@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-#[cfg(feature = "file")]
 use osis_backend_file::{FileBackend, FileConfig};
 use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::memory::MemoryBackend;
+use osis_core::schema::diff::SchemaPolicy;
 use osis_core::schema::{Schema, Source, load};
 use osis_core::{Backend, Store};
 
@@ -24,6 +24,15 @@ pub(crate) enum Purpose {
     Serve,
 }
 
+impl Purpose {
+    fn schema_policy(self) -> SchemaPolicy {
+        match self {
+            Self::Serve => SchemaPolicy::ApplyLossless,
+            Self::Read | Self::Write => SchemaPolicy::Stored,
+        }
+    }
+}
+
 /// Opens the store that the options name.
 ///
 /// # Errors
@@ -34,7 +43,6 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         Some(("sqlite", file)) if !file.is_empty() => {
             Arc::new(sqlite(Path::new(file), schema, purpose)?)
         }
-        #[cfg(feature = "file")]
         Some(("file", directory)) if !directory.is_empty() => {
             Arc::new(file(Path::new(directory), common, schema, purpose)?)
         }
@@ -56,34 +64,25 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
 }
 
 fn sqlite(file: &Path, schema: Schema, purpose: Purpose) -> Result<SqliteBackend, Failure> {
-    use osis_backend_sqlite::SchemaPolicy;
     may_make(purpose, file, file)?;
     let config = SqliteConfig {
-        schema: match purpose {
-            Purpose::Serve => SchemaPolicy::ApplyLossless,
-            Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
-        },
+        schema: purpose.schema_policy(),
         ..SqliteConfig::new(file)
     };
     Ok(SqliteBackend::open(config, Some(schema))?)
 }
 
-#[cfg(feature = "file")]
 fn file(
     directory: &Path,
     common: &Common,
     schema: Schema,
     purpose: Purpose,
 ) -> Result<FileBackend, Failure> {
-    use osis_backend_file::SchemaPolicy;
     // A directory may be there, with anything in it, and be no store.
     may_make(purpose, directory, &directory.join("store.toml"))?;
     let config = FileConfig {
         cache: common.cache.clone(),
-        schema: match purpose {
-            Purpose::Serve => SchemaPolicy::ApplyLossless,
-            Purpose::Read | Purpose::Write => SchemaPolicy::Stored,
-        },
+        schema: purpose.schema_policy(),
         ..FileConfig::new(directory)
     };
     Ok(FileBackend::open(config, Some(schema))?)

@@ -227,7 +227,6 @@ fn a_schema_with_an_error_is_refused_before_anything_is_opened() {
     assert!(!dir.path().join("osis-data").exists());
 }
 
-#[cfg(feature = "file")]
 #[test]
 fn a_file_store_is_made_by_who_writes_and_not_by_who_reads() {
     let dir = folder();
@@ -252,7 +251,6 @@ fn a_file_store_is_made_by_who_writes_and_not_by_who_reads() {
     assert!(dir.path().join("x/README.md").exists());
 }
 
-#[cfg(feature = "file")]
 #[test]
 fn caches_of_a_file_store_lie_where_one_says() {
     for (args, environment) in [

@@ -37,8 +37,6 @@ fn build() -> PathBuf {
     ]);
     cargo.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
     cargo.arg("--target-dir").arg(profile.parent().unwrap());
-    #[cfg(feature = "file")]
-    cargo.args(["--features", "file"]);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
-#[cfg(feature = "file")]
 use osis_backend_file::{FileBackend, FileConfig};
 use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::Backend;
@@ -131,7 +130,6 @@ impl Place {
                     SqliteBackend::open(SqliteConfig::new(&self.path), Some(fixture::schema()));
                 Arc::new(backend.unwrap_or_else(|error| panic!("{error}")))
             }
-            #[cfg(feature = "file")]
             Kind::File => {
                 let config = FileConfig {
                     cache: self.cache.clone(),
@@ -140,8 +138,6 @@ impl Place {
                 let backend = FileBackend::open(config, Some(fixture::schema()));
                 Arc::new(backend.unwrap_or_else(|error| panic!("{error}")))
             }
-            #[cfg(not(feature = "file"))]
-            Kind::File => panic!("this build has no file stores"),
         }
     }
 }
@@ -157,7 +153,6 @@ macro_rules! on_every_store {
             })+
         }
 
-        #[cfg(feature = "file")]
         mod file {
             $(#[test]
             fn $test() {

@@ -115,7 +115,6 @@ macro_rules! settings {
 
 settings!(on_memory: memory http_memory ws_memory);
 settings!(on_sqlite: sqlite http_sqlite ws_sqlite);
-#[cfg(feature = "file")]
 settings!(on_file: file http_file ws_file);
 
 fn on_memory() -> (Service, Option<Place>) {
@@ -127,7 +126,6 @@ fn on_sqlite() -> (Service, Option<Place>) {
     (service(place.backend()), Some(place))
 }
 
-#[cfg(feature = "file")]
 fn on_file() -> (Service, Option<Place>) {
     let place = Place::new(Kind::File);
     (service(place.backend()), Some(place))

@@ -5,7 +5,6 @@
 //! The contract gives a local disk one second; what is waited for here is polled far longer, since
 //! a busy machine is no error, and how long it took is printed.
 
-#![cfg(feature = "file")]
 #![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
 
 use std::collections::BTreeSet;

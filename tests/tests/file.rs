@@ -1,5 +1,3 @@
 //! The conformance suite on the engine behind `file:`, in this process.
 
-#![cfg(feature = "file")]
-
 osis_tests::conformance!(osis_tests::settings::file);

@@ -5,7 +5,6 @@
 //! acknowledged. `OSIS_GLUSTER_ROUNDS` runs more rounds; where the machine cannot have a volume
 //! (see `scripts/gluster-volume`), the tests say that they are skipped.
 
-#![cfg(feature = "file")]
 #![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
 
 use std::collections::BTreeMap;

@@ -93,7 +93,6 @@ proptest! {
         run(Kind::Sqlite, &steps);
     }
 
-    #[cfg(feature = "file")]
     #[test]
     fn the_file_engine_agrees_on_random_histories(
         steps in history(&fixture::schema())

@@ -1,7 +1,5 @@
 //! The conformance suite on the engine behind `file:`, through the wire: jsonrpsee's own clients.
 
-#![cfg(feature = "file")]
-
 mod http {
     osis_tests::conformance!(osis_tests::settings::http_file);
 }

@@ -124,6 +124,29 @@ impl Log {
             || self.oldest_seq()? >= first)
     }
 
+    /// Whether the entry of a number, which is there, was written by this process.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn is_own(&self, first: u64) -> io::Result<bool> {
+        match self.files.read_start(&self.layout.entry(first), HEAD_MAX) {
+            Ok(start) => Ok(Entry::decode_head(&start).is_ok_and(|e| e.writer == self.writer)),
+            // Packed meanwhile: then it is old.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has a network volume look anew whether a number is taken. Some remember for minutes that a
+    /// name was not there (GlusterFS with `performance.nl-cache`), even when it cannot be claimed;
+    /// listing the folder heals that.
+    pub(crate) fn look_anew(&self, first: u64) {
+        for folder in [self.layout.segment(first), self.layout.log()] {
+            // If it cannot be listed, the next look says so.
+            let _ = self.files.list(&folder);
+        }
+    }
+
     /// The entry that begins with a seq; nothing if it is not claimed yet.
     ///
     /// Where its segment was packed, the rest of the pack from there on as one entry, whose changes

@@ -252,9 +252,14 @@ fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// In memory where that is to be had: the cache syncs by itself, and each run has caches of its own.
+fn directory() -> TempDir {
+    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+}
+
 fn every_call(fault: Fault) {
     let runtime = runtime();
-    let quiet = TempDir::new().unwrap();
+    let quiet = directory();
     let counting = Arc::new(Faulty::counting(Arc::new(Quick)));
     let files: Arc<dyn Files> = Arc::clone(&counting) as _;
     let known = live(&runtime, quiet.path(), &files);
@@ -263,7 +268,7 @@ fn every_call(fault: Fault) {
     let calls = counting.calls();
     assert!(calls > 50, "{calls}");
     for at in 1..=calls {
-        let directory = TempDir::new().unwrap();
+        let directory = directory();
         let faulty = Arc::new(Faulty::new(Arc::new(Quick), at, fault));
         let files: Arc<dyn Files> = Arc::clone(&faulty) as _;
         let known = live(&runtime, directory.path(), &files);

@@ -13,7 +13,9 @@ use rusqlite::Connection;
 
 use super::{Disk, PROBE, THING, ids, make, new_op, schema};
 use crate::migrate;
-use crate::{SchemaPolicy, SqliteBackend, SqliteConfig, ddl};
+use osis_core::schema::diff::SchemaPolicy;
+
+use crate::{SqliteBackend, SqliteConfig, ddl};
 
 /// [`PROBE`] with whatever may change without loss.
 fn newer() -> String {

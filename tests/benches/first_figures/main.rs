@@ -192,7 +192,6 @@ async fn measure() {
     let database = dir.path().join("osis.db");
     let sqlite = format!("sqlite:{}", database.display());
     let sqlite = Subject::start(&osis, &sqlite, &catalog).await;
-    #[cfg(feature = "file")]
     let file = {
         let url = format!("file:{}", dir.path().join("store").display());
         Subject::start(&osis, &url, &catalog).await
@@ -228,7 +227,6 @@ async fn measure() {
                 raw.rate,
                 ours.rate / raw.rate,
             );
-            #[cfg(feature = "file")]
             {
                 let file = file.measure(kind, run, clients).await;
                 print!(

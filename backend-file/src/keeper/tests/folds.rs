@@ -99,3 +99,30 @@ fn many_writes_are_folded_without_falling_behind_for_ever() {
     assert_eq!(names(&dir.path().join("apps")), ["app-0.otoml"]);
     process.close();
 }
+
+/// How fast files are written: run by hand, with optimisation.
+#[test]
+#[ignore = "a measurement"]
+fn folds_a_second() {
+    let dir = store();
+    let process = open(dir.path(), Arc::new(Disk), false);
+    let schema = Arc::clone(&process.shared.schema);
+    for round in 0..20 {
+        let ops = (0..1000).map(|n| {
+            let id = format!("app-{round:02}{n:03}");
+            new(&schema, APP, &id, &[("name", id.as_str().into())])
+        });
+        (process.submit)(vec![Batch::of(ops.collect())])
+            .pop()
+            .unwrap()
+            .unwrap();
+    }
+    let began = Instant::now();
+    process.work(Tree::default(), |worker| {
+        while !worker.is_folded() {
+            worker.fold_once();
+        }
+    });
+    let took = began.elapsed();
+    println!("20,000 objects, synced and read back, in {took:?}");
+}
