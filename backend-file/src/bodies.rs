@@ -254,8 +254,13 @@ impl Body {
             .file
             .read_exact_at(&mut bytes, self.place.offset)
             .map_err(|error| io_error(path, &error))?;
-        let damaged =
-            || corrupt(path, None, "the cache is damaged; stop all processes of the store and delete it");
+        let damaged = || {
+            corrupt(
+                path,
+                None,
+                "the cache is damaged; stop all processes of the store and delete it",
+            )
+        };
         let (head, encoded) = bytes.split_at_checked(HEAD).ok_or_else(damaged)?;
         if head != crc32fast::hash(encoded).to_le_bytes() {
             return Err(damaged());

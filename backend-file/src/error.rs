@@ -13,10 +13,9 @@ pub(crate) fn io_error(path: &Path, error: &io::Error) -> Error {
             ErrorKind::StorageFull,
             format!("the disk that holds {shown} is full"),
         ),
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => unavailable(
-            None,
-            format!("{shown} cannot be written or read: {error}"),
-        ),
+        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+            unavailable(None, format!("{shown} cannot be written or read: {error}"))
+        }
         _ => unavailable(None, format!("{shown} cannot be read or written: {error}")),
     };
     told.with_source(error.to_string())

@@ -80,7 +80,12 @@ impl Setup<'_> {
     fn prepare(&self, wanted: &Schema) -> Result<()> {
         let root = self.layout.root();
         let at = |error: io::Error| io_error(root, &error);
-        if self.files.stamp(root).map_err(at)?.is_some_and(|stamp| !stamp.is_directory) {
+        if self
+            .files
+            .stamp(root)
+            .map_err(at)?
+            .is_some_and(|stamp| !stamp.is_directory)
+        {
             let message = format!("{} is a file, not a directory", root.display());
             return Err(Error::invalid("store", message));
         }
@@ -107,7 +112,10 @@ impl Setup<'_> {
     /// Refuses a directory that holds something else.
     fn refuse_strangers(&self, wanted: &Schema) -> Result<()> {
         let root = self.layout.root();
-        let names = self.files.list(root).map_err(|error| io_error(root, &error))?;
+        let names = self
+            .files
+            .list(root)
+            .map_err(|error| io_error(root, &error))?;
         let is_own = |name: &str| {
             name.starts_with('.')
                 || BESIDE.contains(&name)
@@ -128,10 +136,19 @@ impl Setup<'_> {
 
     /// Writes a file unless it is there already; whether this process made it.
     fn claim(&self, path: &Path, text: &str) -> Result<bool> {
-        if self.files.stamp(path).map_err(|error| io_error(path, &error))?.is_some() {
+        if self
+            .files
+            .stamp(path)
+            .map_err(|error| io_error(path, &error))?
+            .is_some()
+        {
             return Ok(false);
         }
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let draft = self.draft(&name);
         let claimed = self
             .files
@@ -148,7 +165,7 @@ impl Setup<'_> {
         let _ = self.files.remove(&draft);
         let claimed = claimed.map_err(|error| self.explain_claim(path, &error))?;
         self.files
-            .sync_directory(self.layout.root())
+            .sync(self.layout.root())
             .map_err(|error| io_error(path, &error))?;
         Ok(claimed)
     }
@@ -204,7 +221,10 @@ impl Setup<'_> {
     }
 
     fn text(&self, path: &Path) -> Result<String> {
-        let bytes = self.files.read(path).map_err(|error| io_error(path, &error))?;
+        let bytes = self
+            .files
+            .read(path)
+            .map_err(|error| io_error(path, &error))?;
         String::from_utf8(bytes).map_err(|_| corrupt(path, None, "is not UTF-8"))
     }
 
@@ -266,7 +286,7 @@ impl Setup<'_> {
             .files
             .create(&draft, schema.text.as_bytes(), true)
             .and_then(|()| self.files.rename(&draft, &path))
-            .and_then(|()| self.files.sync_directory(self.layout.root()));
+            .and_then(|()| self.files.sync(self.layout.root()));
         written.map_err(|error| io_error(&path, &error))
     }
 
@@ -351,9 +371,9 @@ impl Setup<'_> {
             return Ok(cache.join(store));
         }
         if is_network {
-            let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| {
-                std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"))
-            });
+            let home = std::env::var_os("XDG_CACHE_HOME")
+                .map(PathBuf::from)
+                .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
             let home = home.unwrap_or_else(std::env::temp_dir);
             return Ok(home.join("osis").join(store));
         }

@@ -136,7 +136,11 @@ pub(crate) fn load(
     if !fits {
         return None;
     }
-    let places = saved.types.iter().flatten().filter_map(|object| object.body);
+    let places = saved
+        .types
+        .iter()
+        .flatten()
+        .filter_map(|object| object.body);
     let adopted = bodies.adopt(places);
     let mut state = State::empty(schema, saved.seq);
     state.next_ordinal = saved.next_ordinal;

@@ -198,7 +198,9 @@ impl Shared {
         loop {
             self.check_usable()?;
             let state = self.state();
-            let next = self.log.next(state.seq + 1, &self.schema, &self.schema_hash);
+            let next = self
+                .log
+                .next(state.seq + 1, &self.schema, &self.schema_hash);
             let entry = match next {
                 Ok(Some(entry)) => entry,
                 Ok(None) => return Ok(state),
@@ -289,7 +291,10 @@ impl Shared {
             return Ok(());
         };
         let root = self.layout.root().display();
-        Err(unavailable(None, format!("{root} cannot be used: {why}; restart this process")))
+        Err(unavailable(
+            None,
+            format!("{root} cannot be used: {why}; restart this process"),
+        ))
     }
 
     /// The store's directory, for messages.

@@ -57,10 +57,7 @@ impl Source {
 }
 
 /// Waits for a task, up to a deadline.
-async fn within<T>(
-    deadline: Option<Instant>,
-    task: tokio::task::JoinHandle<T>,
-) -> Result<T> {
+async fn within<T>(deadline: Option<Instant>, task: tokio::task::JoinHandle<T>) -> Result<T> {
     let done = match deadline {
         Some(deadline) => timeout_at(deadline.into(), task)
             .await
@@ -185,7 +182,9 @@ impl Snapshot for FileSnapshot {
 
     async fn search(&mut self, search: &Search) -> Result<Found> {
         let text = &self.source.text;
-        let index = text.near(&self.state, search.type_id, self.deadline).await?;
+        let index = text
+            .near(&self.state, search.type_id, self.deadline)
+            .await?;
         let search = search.clone();
         self.over(search.type_id, move |source, state, clock| {
             let shared = &source.shared;
@@ -215,9 +214,14 @@ impl Snapshot for FileSnapshot {
         let types = types.to_vec();
         let reading = tokio::task::spawn_blocking(move || {
             let shared = &source.shared;
-            shared
-                .log
-                .records(since, &types, limit, state.seq, &shared.schema, &shared.schema_hash)
+            shared.log.records(
+                since,
+                &types,
+                limit,
+                state.seq,
+                &shared.schema,
+                &shared.schema_hash,
+            )
         });
         within(self.deadline, reading).await?
     }

@@ -198,10 +198,12 @@ impl State {
         if since < self.recent_since {
             return None;
         }
-        let from = self.recent.binary_search_by(|record| match record.seq <= since {
-            true => std::cmp::Ordering::Less,
-            false => std::cmp::Ordering::Greater,
-        });
+        let from = self
+            .recent
+            .binary_search_by(|record| match record.seq <= since {
+                true => std::cmp::Ordering::Less,
+                false => std::cmp::Ordering::Greater,
+            });
         let from = from.unwrap_or_else(|at| at);
         let mut changes: Vec<FeedRecord> = Vec::new();
         let mut next = self.seq;

@@ -230,7 +230,10 @@ impl<'a> Group<'a> {
             resolve(&self.shared.schema, batch, &mut view, Time::now())
         }));
         let Ok(effects) = resolved else {
-            return Err(Error::internal("the write", "the rules of a write broke off"));
+            return Err(Error::internal(
+                "the write",
+                "the rules of a write broke off",
+            ));
         };
         let Effects { rows, outcomes } = effects?;
         if !batch.dry_run && !rows.is_empty() {
@@ -250,9 +253,12 @@ impl<'a> Group<'a> {
         for row in rows {
             let change = change_of(&state, seq, row);
             // The content of a change of our own is always there.
-            let step = state.take_in(&self.shared.schema, &self.shared.bodies, &change, &|_, _| {
-                Ok(None)
-            })?;
+            let step = state.take_in(
+                &self.shared.schema,
+                &self.shared.bodies,
+                &change,
+                &|_, _| Ok(None),
+            )?;
             changes.push(change);
             steps.push(step);
         }

@@ -21,7 +21,9 @@ impl Files for Disk {
 
     fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        fs::File::open(path)?.take(limit as u64).read_to_end(&mut bytes)?;
+        fs::File::open(path)?
+            .take(limit as u64)
+            .read_to_end(&mut bytes)?;
         Ok(bytes)
     }
 
@@ -118,7 +120,7 @@ impl Files for Disk {
         fs::remove_dir(path)
     }
 
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+    fn sync(&self, directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
     }
 
@@ -196,7 +198,7 @@ mod tests {
         assert!(Disk.stamp(&deep).unwrap().unwrap().is_directory);
         assert!(Disk.remove_directory(&at("x")).is_err());
         Disk.remove_directory(&deep).unwrap();
-        Disk.sync_directory(dir.path()).unwrap();
+        Disk.sync(dir.path()).unwrap();
         Disk.sync_all(dir.path()).unwrap();
         assert_eq!(Disk.list(&at("x")).unwrap(), ["y"]);
         Disk.remove(&c).unwrap();

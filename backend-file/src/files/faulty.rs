@@ -188,10 +188,8 @@ impl Files for Faulty {
         })
     }
 
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        self.call("sync_directory", directory, |inner| {
-            inner.sync_directory(directory)
-        })
+    fn sync(&self, directory: &Path) -> io::Result<()> {
+        self.call("sync", directory, |inner| inner.sync(directory))
     }
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {

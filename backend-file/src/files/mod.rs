@@ -27,7 +27,7 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
     /// Writes a new file; with `durable`, its bytes are on disk when it returns (its name is not:
-    /// see [`Self::sync_directory`]). On failure nothing, or a part of it, may be there.
+    /// see [`Self::sync`]). On failure nothing, or a part of it, may be there.
     ///
     /// # Errors
     /// `AlreadyExists` where the name is taken; those of the file system.
@@ -89,11 +89,11 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     /// Those of the file system.
     fn remove_directory(&self, path: &Path) -> io::Result<()>;
 
-    /// Makes the names in a directory durable.
+    /// Makes the bytes of a file durable, or the names in a directory.
     ///
     /// # Errors
     /// Those of the file system; what is durable then is unknown.
-    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+    fn sync(&self, path: &Path) -> io::Result<()>;
 
     /// Makes all that was written to the file system of a path durable.
     ///

@@ -1,6 +1,6 @@
 //! Takes people's edits into the store, as commits like any other.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use osis_core::batch::{Batch, Commit, Outcome};
@@ -127,7 +127,8 @@ impl Worker<'_> {
             }
             Some((stamp, _)) => {
                 let retries = waits_for_others(error);
-                self.note_refused(&path, stamp, error.message(), retries);
+                let line = self.line_of(&path, error);
+                self.note_refused(&path, stamp, (line, error.message()), retries);
             }
             None if has_changed => self.look_later(&key, path, None, Duration::ZERO),
             None => {
@@ -140,6 +141,26 @@ impl Worker<'_> {
                 self.refold(&key, &path);
             }
         }
+    }
+
+    /// The line of a file on which the field stands that an error is about.
+    fn line_of(&self, path: &Path, error: &Error) -> Option<usize> {
+        let field = match error.kind() {
+            ErrorKind::Reference { field, .. } => field.as_str(),
+            ErrorKind::Conflict { key, .. } => key.first()?,
+            ErrorKind::Invalid(faults) => {
+                let path = faults.first()?.path.trim_start_matches("data.");
+                path.split(['[', '.']).next()?
+            }
+            _ => return None,
+        };
+        let text = self.shared.files.read(path).ok()?;
+        let text = std::str::from_utf8(&text).ok()?;
+        let names_it = |line: &str| {
+            let rest = line.trim_start().strip_prefix(field);
+            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
+        };
+        text.lines().position(names_it).map(|before| before + 1)
     }
 
     fn put_back(&mut self, edit: &Edit, wait: Duration) {

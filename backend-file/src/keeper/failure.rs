@@ -18,6 +18,11 @@ impl Worker<'_> {
 
     /// Tells that a file cannot be written.
     pub(super) fn note_failure(&mut self, path: &Path, error: &io::Error) {
+        if error.kind() == io::ErrorKind::StaleNetworkFileHandle {
+            // Another host has put a new file there; the next look sees it.
+            tracing::debug!(path = %path.display(), "changed on another host");
+            return;
+        }
         let message = format!(
             "cannot be brought up to date: {error}; nothing is lost, the log has it, and it is \
              tried again"

@@ -13,6 +13,9 @@ use crate::files::Stamp;
 
 /// How long a file must stand still before it is read: editors write in several steps.
 pub(super) const STILL: Duration = Duration::from_millis(60);
+/// The same on a network volume: what a host has seen of another's file is up to a second old, and
+/// its parts need not be of one moment.
+const STILL_NETWORK: Duration = Duration::from_millis(1500);
 /// How long a file must be missing before it counts as deleted: editors rename files over others,
 /// and some remove the old one first.
 const MISSING: Duration = Duration::from_millis(200);
@@ -136,7 +139,9 @@ impl Worker<'_> {
     /// Has a file looked at once it stands still.
     pub(super) fn suspect(&mut self, key: &Key, path: &Path, stamp: Option<Stamp>) {
         let still = match stamp {
+            Some(_) if self.shared.is_network => STILL_NETWORK,
             Some(_) => STILL,
+            None if self.shared.is_network => STILL_NETWORK,
             None => MISSING,
         };
         self.add_suspect(key, path, stamp, false, still);
@@ -171,8 +176,14 @@ impl Worker<'_> {
     }
 
     /// Notes why an edit was refused. `retries`: other commits may make it good.
-    pub(super) fn note_refused(&mut self, path: &Path, stamp: Stamp, why: &str, retries: bool) {
-        self.shared.problems.note(path, None, why);
+    pub(super) fn note_refused(
+        &mut self,
+        path: &Path,
+        stamp: Stamp,
+        (line, why): (Option<usize>, &str),
+        retries: bool,
+    ) {
+        self.shared.problems.note(path, line, why);
         let before = self.held.get(path).filter(|held| held.stamp == Some(stamp));
         let wait = before.map_or(RETRY, |held| (held.wait * 2).min(RETRY * 64));
         let held = Held {

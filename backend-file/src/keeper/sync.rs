@@ -1,7 +1,7 @@
 //! What follows the writing of files: having them on disk, letting the log go of what is in them,
 //! saving what is known.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +23,8 @@ const SYNC_EVERY: Duration = Duration::from_secs(2);
 const SYNC_QUIET: Duration = Duration::from_millis(200);
 /// How many files wait to be synced at most.
 const SYNC_MAX: usize = 20_000;
+/// Up to how many files are synced one by one.
+const FEW: usize = 8;
 /// How often the log is cleared of what is in files.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
 /// How often the log is cleared of what is past its time.
@@ -183,8 +185,12 @@ impl Worker<'_> {
 
     /// Syncs what was written, and reads it back: what is there then may leave the log.
     fn sync(&mut self) {
+        let is_few = self.unsynced.files.len() <= FEW && self.events.iter().all(Events::is_synced);
         let files = self.unsynced.take();
-        let synced = self.sync_disk(&files);
+        let synced = match is_few && !self.shared.is_network {
+            true => self.sync_each(&files),
+            false => self.sync_disk(&files),
+        };
         let now = Instant::now();
         self.clock.synced = now;
         let works = synced.is_ok();
@@ -219,6 +225,28 @@ impl Worker<'_> {
         }
     }
 
+    /// Has a few files on disk by themselves: a sync of all would wait for what other programs have
+    /// written too.
+    fn sync_each(&self, files: &HashMap<Key, (u64, Written)>) -> Result<(), (PathBuf, io::Error)> {
+        let mut paths = BTreeSet::new();
+        for key in files.keys() {
+            let path = self.path_of(key.0, &key.1);
+            // Folders that are new, and those above them.
+            let folders = path.ancestors().skip(1).take(3).map(Path::to_owned);
+            paths.extend(folders);
+            paths.insert(path);
+        }
+        for path in paths {
+            match self.shared.files.sync(&path) {
+                // Of a deleted object.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err((path, error)),
+                Ok(()) => {}
+            }
+        }
+        Ok(())
+    }
+
     fn sync_disk(&self, files: &HashMap<Key, (u64, Written)>) -> Result<(), (PathBuf, io::Error)> {
         let root = self.shared.root();
         self.shared
@@ -237,7 +265,7 @@ impl Worker<'_> {
         shards.sort_unstable();
         shards.dedup();
         for shard in shards {
-            match self.shared.files.sync_directory(&shard) {
+            match self.shared.files.sync(&shard) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err((shard, error));
                 }

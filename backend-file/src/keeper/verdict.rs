@@ -193,14 +193,14 @@ impl Worker<'_> {
                     key.1,
                     shown.display()
                 );
-                self.note_refused(path, stamp, &why, true);
+                self.note_refused(path, stamp, (None, &why), true);
             }
             Err(error) => {
                 let why = format!(
                     "belongs to {} and cannot be moved there: {error}",
                     right.display()
                 );
-                self.note_refused(path, stamp, &why, true);
+                self.note_refused(path, stamp, (None, &why), true);
             }
         }
     }

@@ -199,7 +199,7 @@ impl Log {
             )
         };
         let segment = self.layout.segment(first);
-        match retried(|| self.files.sync_directory(&segment), not_carried_out) {
+        match retried(|| self.files.sync(&segment), not_carried_out) {
             Ok(()) => Ok(Claim::Won),
             // The segment was packed in between, which needs each of its entries, and their
             // successor, to be there: this one is in the pack, and so durable.
@@ -262,7 +262,7 @@ impl Log {
         }
         if let Some(&before) = listing.segments.range(..segment).next_back() {
             let before = self.layout.segment(before * SEGMENT);
-            match self.files.sync_directory(&before) {
+            match self.files.sync(&before) {
                 // Packed by now.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 synced => synced.map_err(|error| at(&before, &error))?,
@@ -270,7 +270,7 @@ impl Log {
         }
         let made = self.files.create_directory(&folder);
         made.map_err(|error| at(&folder, &error))?;
-        let synced = self.files.sync_directory(&log);
+        let synced = self.files.sync(&log);
         synced.map_err(|error| at(&log, &error))?;
         self.entered.store(segment + 1, Ordering::Release);
         Ok(true)

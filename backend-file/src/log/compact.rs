@@ -243,7 +243,7 @@ impl Log {
     /// this process removes no more from the log.
     pub(super) fn sync_log(&self) -> Result<()> {
         let log = self.layout.log();
-        self.files.sync_directory(&log).map_err(|error| {
+        self.files.sync(&log).map_err(|error| {
             self.is_distrusted.store(true, Ordering::Release);
             io_error(&log, &error)
         })

@@ -61,7 +61,7 @@ impl Log {
     /// Makes the name of a file durable.
     pub(super) fn sync_parent(&self, path: &Path) -> io::Result<()> {
         match path.parent() {
-            Some(parent) => self.files.sync_directory(parent),
+            Some(parent) => self.files.sync(parent),
             None => Ok(()),
         }
     }

@@ -28,7 +28,7 @@ impl Log {
             .and_then(|stamp| match (stamp, path.parent()) {
                 (None, Some(parent)) => {
                     self.files.create_directory(parent)?;
-                    self.files.sync_directory(&self.layout.log())?;
+                    self.files.sync(&self.layout.log())?;
                     self.replace(&path, schema.text.as_bytes())
                 }
                 _ => Ok(()),

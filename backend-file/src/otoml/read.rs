@@ -8,7 +8,6 @@ use osis_core::input;
 use osis_core::json::Json;
 use osis_core::object::Id;
 use osis_core::schema::{Column, Type};
-use osis_core::time::Time;
 use osis_core::value::Value;
 use toml_edit::{Document, Item, Key, Table};
 
@@ -171,22 +170,12 @@ fn table(ty: &Type, table: &Table, body: &str, at: usize, misfits: &mut Vec<Misf
                     misfit(&format!("expected {}", Id::FORM));
                 }
             }
+            // These are the store's: whatever a person writes there, it is put back.
             Some(Column::Rev) => {
                 found.rev = item.as_integer().filter(|rev| REVS.contains(rev));
-                if found.rev.is_none() {
-                    misfit("expected a revision: an integer from 1 to 2^53");
-                }
             }
-            Some(column @ (Column::CreatedAt | Column::UpdatedAt)) => {
-                let time = item::time(item, body);
-                if time.is_none() {
-                    misfit(&format!("expected {}", Time::FORM));
-                }
-                match column {
-                    Column::CreatedAt => found.created_at = time,
-                    _ => found.updated_at = time,
-                }
-            }
+            Some(Column::CreatedAt) => found.created_at = item::time(item, body),
+            Some(Column::UpdatedAt) => found.updated_at = item::time(item, body),
             Some(Column::Field(position)) => {
                 match item::value(&ty.fields[position], key, item, body) {
                     // The JSON text `null`.

@@ -80,7 +80,7 @@ impl Files for Quick {
     fn remove_directory(&self, path: &Path) -> io::Result<()> {
         Disk.remove_directory(path)
     }
-    fn sync_directory(&self, _: &Path) -> io::Result<()> {
+    fn sync(&self, _: &Path) -> io::Result<()> {
         Ok(())
     }
     fn sync_all(&self, _: &Path) -> io::Result<()> {
@@ -223,19 +223,31 @@ fn verify(runtime: &Runtime, directory: &Path, known: &Known) {
     for (name, texts) in &known.0 {
         let row = rows.iter().find(|row| row.id.as_str() == *name);
         let text = row.map(|row| row.values[1].as_str().unwrap());
-        assert!(texts.contains(&text), "{name}: {text:?} is none of {texts:?}");
+        assert!(
+            texts.contains(&text),
+            "{name}: {text:?} is none of {texts:?}"
+        );
     }
     for row in &rows {
-        assert!(known.0.contains_key(row.id.as_str()), "{row:?} comes from nowhere");
+        assert!(
+            known.0.contains_key(row.id.as_str()),
+            "{row:?} comes from nowhere"
+        );
         let text = row.values[1].as_str().unwrap();
-        assert!(found(runtime, &backend, text).contains(&row.id), "{text} is not found");
+        assert!(
+            found(runtime, &backend, text).contains(&row.id),
+            "{text} is not found"
+        );
     }
     backend.settle();
     assert_eq!(backend.problems(), [], "nobody has edited anything");
     let ty = backend.schema().find("note").unwrap();
     for row in &rows {
         let id = row.id.as_str();
-        let path = directory.join("notes").join(&id[id.len() - 2..]).join(format!("{id}.otoml"));
+        let path = directory
+            .join("notes")
+            .join(&id[id.len() - 2..])
+            .join(format!("{id}.otoml"));
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text, crate::otoml::object(ty, row), "{}", path.display());
     }
@@ -249,12 +261,17 @@ fn verify(runtime: &Runtime, directory: &Path, known: &Known) {
 }
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// In memory where that is to be had: the cache syncs by itself, and each run has caches of its own.
 fn directory() -> TempDir {
-    TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
+    TempDir::new_in("/dev/shm")
+        .or_else(|_| TempDir::new())
+        .unwrap()
 }
 
 fn every_call(fault: Fault) {

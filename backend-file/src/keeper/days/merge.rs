@@ -101,7 +101,7 @@ impl Days<'_> {
         };
         let directory = self.directory(day);
         self.files
-            .sync_directory(&directory)
+            .sync(&directory)
             .map_err(|error| io_error(&directory, &error))?;
         // Another process may have rewritten one, without an event that this file now has again.
         if known.is_none() && self.is_any_changed(sources, Some(&path))? {

@@ -58,8 +58,8 @@ impl Files for Plain {
         Disk.remove_directory(path)
     }
 
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        Disk.sync_directory(directory)
+    fn sync(&self, directory: &Path) -> io::Result<()> {
+        Disk.sync(directory)
     }
 
     fn sync_all(&self, path: &Path) -> io::Result<()> {
