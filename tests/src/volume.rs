@@ -12,6 +12,8 @@ use crate::places::Place;
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/gluster-volume");
 /// The script's exit status where the machine cannot have a volume.
 const CANNOT: i32 = 77;
+/// … for want of a package.
+const LACKS: i32 = 78;
 
 /// Volumes are up one at a time: bricks, daemons and servers together are much for a small machine.
 static ONE: Mutex<()> = Mutex::new(());
@@ -35,9 +37,16 @@ impl Volume {
         script.arg("up").arg(directory.path().join("volume"));
         let output = script.stdin(Stdio::null()).output().unwrap();
         let told = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        if output.status.code() == Some(CANNOT) {
-            parts::skip(test, &told);
-            return None;
+        match output.status.code() {
+            Some(CANNOT) => {
+                parts::skip_anywhere(test, &told);
+                return None;
+            }
+            Some(LACKS) => {
+                parts::skip(test, &told);
+                return None;
+            }
+            _ => {}
         }
         assert!(output.status.success(), "there is no volume: {told}");
         let printed = String::from_utf8(output.stdout).unwrap();

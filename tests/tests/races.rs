@@ -12,6 +12,7 @@ use std::process::{Child, Stdio};
 use std::sync::Barrier;
 
 use osis_tests::binary::Served;
+use osis_tests::dice::number;
 use osis_tests::fixture::{OBJECTS, catalogue};
 use osis_tests::places::{Kind, Place};
 use serde_json::{Value, json};
@@ -101,7 +102,7 @@ fn assert_one_copy(fresh: &Fresh) {
 
 fn processes_that_seed_at_once_leave_one_copy(kind: Kind) {
     for (processes, rounds) in [(2, 4), (8, 3)] {
-        for _ in 0..rounds {
+        for _ in 0..number("OSIS_RACE_ROUNDS").unwrap_or(rounds) {
             let fresh = Fresh::new(kind);
             let children: Vec<Child> = (0..processes).map(|_| fresh.start_seed()).collect();
             let mut reports: Vec<_> = children.into_iter().map(report).collect();

@@ -37,8 +37,18 @@ pub struct Faulty {
     inner: Arc<dyn Files>,
     at: u64,
     fault: Option<Fault>,
+    meanwhile: Mutex<Option<Event>>,
     calls: AtomicU64,
     struck: Mutex<Option<String>>,
+}
+
+/// Something that happens beside the calls.
+struct Event(Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Event {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Event")
+    }
 }
 
 /// What becomes of one call.
@@ -60,11 +70,25 @@ impl Faulty {
         Self::make(inner, at, Some(fault))
     }
 
+    /// Has something happen right before the `at`-th call, counted from 1: what another process does
+    /// just then. No call fails.
+    pub fn meanwhile(
+        inner: Arc<dyn Files>,
+        at: u64,
+        event: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        Self {
+            meanwhile: Mutex::new(Some(Event(Box::new(event)))),
+            ..Self::make(inner, at, None)
+        }
+    }
+
     fn make(inner: Arc<dyn Files>, at: u64, fault: Option<Fault>) -> Self {
         Self {
             inner,
             at,
             fault,
+            meanwhile: Mutex::new(None),
             calls: AtomicU64::new(0),
             struck: Mutex::new(None),
         }
@@ -85,6 +109,15 @@ impl Faulty {
     fn turn(&self, name: &str, path: &Path) -> Turn {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
         let Some(fault) = self.fault else {
+            if call == self.at {
+                let mut event = self
+                    .meanwhile
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
+                if let Some(Event(happen)) = event.take() {
+                    happen();
+                }
+            }
             return Turn::Pass;
         };
         if call < self.at {

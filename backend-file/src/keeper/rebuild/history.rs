@@ -72,6 +72,8 @@ impl Story {
 /// The seq of the first entry that is not packed, or of the next one if all are.
 pub(super) fn begin(ground: &Ground<'_>) -> Result<u64> {
     let (files, layout) = (ground.files, ground.layout);
+    // Before the look at the folders: an entry that is claimed meanwhile must not be passed over.
+    let head = ground.log.head(ground.schema, &ground.schema.hash)?;
     let oldest = ground.log.oldest();
     let names = |directory: std::path::PathBuf| {
         let names = files.list(&directory);
@@ -92,7 +94,7 @@ pub(super) fn begin(ground: &Ground<'_>) -> Result<u64> {
             return Ok(first);
         }
     }
-    Ok(ground.log.head(ground.schema, &ground.schema.hash)? + 1)
+    Ok(head + 1)
 }
 
 impl History {

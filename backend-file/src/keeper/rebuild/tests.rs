@@ -9,6 +9,7 @@ use osis_core::value::Value;
 
 use super::*;
 use crate::files::Disk;
+use crate::files::faulty::Faulty;
 use crate::log::{Change, Claim, Content, Entry};
 use crate::otoml;
 
@@ -204,6 +205,49 @@ fn next(row: &Row, name: &str) -> Row {
     let field = row.values.len() - 2;
     row.values[field] = Value::from(name);
     row
+}
+
+/// Two processes open a new store at once, and one of them commits at any moment of the other's
+/// opening: the state that this one has built either has the commit, or does not say so.
+#[test]
+fn a_commit_meanwhile_is_there_or_still_to_come() {
+    for at in 1.. {
+        let mut other = Trial::new();
+        let row = developer("dev-1", 1, "a@x");
+        let layout = other.layout.clone();
+        let schema = Arc::clone(&other.schema);
+        let entry = Entry {
+            first: 1,
+            last: 1,
+            writer: other.log.writer().to_owned(),
+            schema: schema.hash.clone(),
+            new_schema: None,
+            changes: vec![Change {
+                seq: 1,
+                type_id: DEVELOPER,
+                id: row.id.clone(),
+                at: row.updated_at,
+                op: ChangeOp::New,
+                rev: 1,
+                was: None,
+                content: Content::Full(row),
+            }],
+        };
+        let commit = move || {
+            let log = Log::open(Arc::new(Disk), layout).unwrap();
+            assert_eq!(log.claim(&entry, &schema).unwrap(), Claim::Won);
+        };
+        let faulty = Arc::new(Faulty::meanwhile(Arc::new(Disk), at, commit));
+        other.files = Arc::clone(&faulty) as Arc<dyn Files>;
+        other.log = Log::open(Arc::clone(&other.files), other.layout.clone()).unwrap();
+        let (state, _) = other.rebuild();
+        let has_it = state.get(DEVELOPER, &Id::trusted("dev-1")).is_some();
+        assert_eq!(has_it, state.seq == 1, "at call {at}");
+        if faulty.calls() < at {
+            assert!(at > 5, "the opening makes only {at} calls");
+            return;
+        }
+    }
 }
 
 #[test]
