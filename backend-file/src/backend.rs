@@ -57,7 +57,7 @@ impl FileBackend {
             shared,
             tree,
             applied,
-        } = open::open(&config, wanted)?;
+        } = open::open(config, wanted)?;
         let (text, follower) = TextIndex::open(
             &shared.slot.text(),
             &shared.schema,

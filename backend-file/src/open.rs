@@ -49,16 +49,16 @@ pub(crate) struct Opened {
 /// # Errors
 /// `Invalid` where the directory holds something else, is of a newer format, or holds a schema that
 /// would lose something; `Corrupt` where it is damaged; `Unavailable` where it cannot be used.
-pub(crate) fn open(config: &FileConfig, wanted: Option<Schema>) -> Result<Opened> {
+pub(crate) fn open(config: FileConfig, wanted: Option<Schema>) -> Result<Opened> {
     if config.directory.as_os_str().is_empty() {
         return Err(Error::invalid("store", "file: names no directory"));
     }
     let root = std::path::absolute(&config.directory)
         .map_err(|error| io_error(&config.directory, &error))?;
     let setup = Setup {
-        config,
         files: Arc::clone(&config.files),
         layout: Layout::new(root),
+        config,
     };
     let wanted = match wanted {
         Some(wanted) => wanted,
@@ -69,13 +69,13 @@ pub(crate) fn open(config: &FileConfig, wanted: Option<Schema>) -> Result<Opened
     setup.open(log, schema)
 }
 
-struct Setup<'a> {
-    config: &'a FileConfig,
+struct Setup {
+    config: FileConfig,
     files: Arc<dyn Files>,
     layout: Layout,
 }
 
-impl Setup<'_> {
+impl Setup {
     /// Sees to it that the directory is a store.
     fn prepare(&self, wanted: &Schema) -> Result<()> {
         let root = self.layout.root();
@@ -100,6 +100,8 @@ impl Setup<'_> {
                 .create_directory(directory)
                 .map_err(|error| io_error(directory, &error))?;
         }
+        // The log must never go back in time, as a checkout of an older version would have it.
+        self.claim(&self.layout.log().join(".gitignore"), "*\n")?;
         self.claim(&self.layout.schema_file(), &wanted.text)?;
         let id = Id::generate(Time::now());
         let text = format!("format = {FORMAT}\nid = \"{id}\"\n");
@@ -165,7 +167,7 @@ impl Setup<'_> {
         let _ = self.files.remove(&draft);
         let claimed = claimed.map_err(|error| self.explain_claim(path, &error))?;
         self.files
-            .sync(self.layout.root())
+            .sync(path.parent().unwrap_or(self.layout.root()))
             .map_err(|error| io_error(path, &error))?;
         Ok(claimed)
     }

@@ -6,7 +6,7 @@
 //! between. Readers take the state as it is published and wait for nobody.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     advance: Mutex<Followers>,
     looked: Mutex<Option<Instant>>,
     listed: Mutex<Option<Instant>>,
+    /// The number that the writer claims just now; 0 if none.
+    claiming: AtomicU64,
     outdated: AtomicBool,
     lost: AtomicBool,
 }
@@ -69,6 +71,16 @@ pub(crate) struct Shared {
 /// The right to move the state, with those who are told of it.
 #[derive(Debug, Default)]
 pub(crate) struct Followers(Vec<Sender<Arc<Applied>>>);
+
+/// A claim that is under way.
+#[derive(Debug)]
+pub(crate) struct Claiming<'a>(&'a AtomicU64);
+
+impl Drop for Claiming<'_> {
+    fn drop(&mut self) {
+        self.0.store(0, Ordering::Release);
+    }
+}
 
 /// What [`Shared::new`] needs.
 #[derive(Debug)]
@@ -105,6 +117,7 @@ impl Shared {
             advance: Mutex::default(),
             looked: Mutex::new(None),
             listed: Mutex::new(None),
+            claiming: AtomicU64::new(0),
             outdated: AtomicBool::new(false),
             lost: AtomicBool::new(false),
         }
@@ -152,7 +165,8 @@ impl Shared {
         let next = self.state().seq + 1;
         let taken = self.log.is_taken(next).and_then(|is_taken| {
             // What this process is about to publish, nobody was told of.
-            Ok(is_taken && !self.log.is_own(next)?)
+            let is_claiming = self.claiming.load(Ordering::Acquire) == next;
+            Ok(is_taken && !(is_claiming && self.log.is_own(next)?))
         });
         taken.map_err(|error| io_error(&self.layout.entry(next), &error))
     }
@@ -220,12 +234,27 @@ impl Shared {
         }
     }
 
+    /// Says that the writer claims a number, until what is returned goes.
+    pub(crate) fn claiming(&self, first: u64) -> Claiming<'_> {
+        self.claiming.store(first, Ordering::Release);
+        Claiming(&self.claiming)
+    }
+
     /// Takes an entry into a state.
     ///
     /// # Errors
     /// Those of the cache and of objects' files.
     pub(crate) fn take_in(&self, state: &mut State, entry: &Entry) -> Result<Vec<Step>> {
-        let load = |type_id: TypeId, id: &Id| keeper::load(self, type_id, id);
+        let before = self.state();
+        let load = |type_id: TypeId, id: &Id| match keeper::load(self, type_id, id) {
+            // A person's file that is broken must not hold up the log: the last version that this
+            // process had stays, and the keeper names the file.
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                tracing::warn!(%error, "the last good version stays");
+                self.row(&before, type_id, id)
+            }
+            loaded => loaded,
+        };
         let mut steps = Vec::with_capacity(entry.changes.len());
         for change in &entry.changes {
             steps.push(state.take_in(&self.schema, &self.bodies, change, &load)?);

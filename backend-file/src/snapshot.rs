@@ -1,7 +1,7 @@
 //! What callers read from: a state that does not change any more.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use osis_core::backend::{Feed, Found, Related, Scan, Search, Snapshot};
@@ -24,6 +24,11 @@ use crate::text::TextIndex;
 /// Up to how many objects are looked at where the request is; more is handed to a thread that may
 /// block.
 const INLINE_MAX: usize = 512;
+
+/// How late a network volume shows what another host has committed, at most.
+const LAG_MAX: Duration = Duration::from_secs(1);
+/// How often it is looked meanwhile.
+const LAG_LOOK: Duration = Duration::from_millis(20);
 
 /// What snapshots read through.
 #[derive(Debug)]
@@ -80,6 +85,20 @@ impl FileSnapshot {
         let clock = Clock::until(self.deadline);
         clock.check()?;
         Ok(clock)
+    }
+
+    /// Moves on towards a seq that a client has from another replica, which on a network volume may
+    /// be ahead.
+    async fn reach(&mut self, seq: u64) -> Result<()> {
+        let until = Instant::now() + LAG_MAX;
+        while self.state.seq < seq && self.source.shared.is_network && Instant::now() < until {
+            let shared = Arc::clone(&self.source.shared);
+            let following = tokio::task::spawn_blocking(move || shared.follow_log());
+            within(self.deadline, following).await??;
+            self.state = self.source.shared.state();
+            tokio::time::sleep(LAG_LOOK).await;
+        }
+        Ok(())
     }
 
     fn whole(&self, held: &Held) -> Result<Row> {
@@ -203,6 +222,9 @@ impl Snapshot for FileSnapshot {
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
         self.clock()?;
+        if since > self.state.seq {
+            self.reach(since).await?;
+        }
         let oldest = self.source.shared.log.oldest();
         if since < oldest || since > self.state.seq {
             return Err(gone(oldest, self.state.seq, since));

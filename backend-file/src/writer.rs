@@ -141,7 +141,7 @@ impl Thread {
     fn carry_out(&self, jobs: Vec<Job>) {
         let _turn = self.ticket.take_for(PATIENCE);
         let jobs: Vec<Job> = jobs.into_iter().filter(Job::begin).collect();
-        let batches: Vec<&Batch> = jobs.iter().flat_map(|job| job.batches()).collect();
+        let batches: Vec<&Batch> = jobs.iter().flat_map(Job::batches).collect();
         if batches.is_empty() {
             return;
         }
@@ -175,6 +175,7 @@ impl Thread {
                 new_schema: None,
                 changes: group.changes,
             };
+            let _claiming = shared.claiming(entry.first);
             match shared.log.claim(&entry, &shared.schema)? {
                 Claim::Won => {
                     group.state.trim_recent();

@@ -104,5 +104,12 @@ impl Worker<'_> {
             }
             !is_gone
         });
+        // A file that was never taken in is missed by nobody else when it goes.
+        let held: Vec<PathBuf> = self.held.keys().cloned().collect();
+        for path in held {
+            if matches!(files.stamp(&path), Ok(None)) {
+                self.settle(&path);
+            }
+        }
     }
 }

@@ -360,8 +360,10 @@ impl<'a> Worker<'a> {
             match self.fold_due() {
                 Round::More => failed = 0,
                 Round::Done => {
-                    let rest = self.rest_until.saturating_duration_since(Instant::now());
-                    std::thread::sleep(rest.min(TICK));
+                    // What is left may wait for a look at a file that a person has edited.
+                    self.inspect_due();
+                    self.inspect_days();
+                    std::thread::sleep(TICK);
                 }
                 Round::Failed => {
                     failed += 1;
