@@ -103,6 +103,15 @@ impl Setup {
         // The log must never go back in time, as a checkout of an older version would have it.
         self.claim(&self.layout.log().join(".gitignore"), "*\n")?;
         self.claim(&self.layout.schema_file(), &wanted.text)?;
+        // Whatever becomes of that file: the entries to come can be read.
+        let stored = self.stored_schema()?;
+        let kept = self.layout.log_schema(&stored.hash);
+        let folder = kept.parent().unwrap_or(self.layout.root());
+        self.files
+            .create_directory(folder)
+            .and_then(|()| self.files.sync(&self.layout.log()))
+            .map_err(|error| io_error(folder, &error))?;
+        self.claim(&kept, &stored.text)?;
         let id = Id::generate(Time::now());
         let text = format!("format = {FORMAT}\nid = \"{id}\"\n");
         if self.claim(&self.layout.store_file(), &text)? {
@@ -230,13 +239,16 @@ impl Setup {
         String::from_utf8(bytes).map_err(|_| corrupt(path, None, "is not UTF-8"))
     }
 
+    fn stored_schema(&self) -> Result<Schema> {
+        let path = self.layout.schema_file();
+        load(&[Source::new(path.display().to_string(), self.text(&path)?)])
+    }
+
     /// The log, and the schema that is in force from now on.
     fn agree(&self, wanted: Schema) -> Result<(Log, Arc<Schema>)> {
-        let path = self.layout.schema_file();
         let wanted = Arc::new(wanted);
         loop {
-            let text = self.text(&path)?;
-            let stored = Arc::new(load(&[Source::new(path.display().to_string(), text)])?);
+            let stored = Arc::new(self.stored_schema()?);
             let log = Log::open(Arc::clone(&self.files), self.layout.clone())?;
             let known = log.schema_in_force(&stored, &stored.hash)?;
             let in_force = known.unwrap_or_else(|| Arc::clone(&stored));

@@ -1,3 +1,4 @@
 //! Tests of the engine as a whole, where the conformance suite cannot look.
 
 mod faults;
+mod opening;
