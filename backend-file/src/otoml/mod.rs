@@ -160,7 +160,7 @@ pub(crate) fn day(ty: &Type, rows: &[&Row]) -> String {
 /// Reads the file of a day.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read()`].
 pub(crate) fn read_day(ty: &Type, text: &[u8]) -> Result<Vec<Found>, Vec<Fault>> {
     let source = Source::of_bytes(text).map_err(|fault| vec![fault])?;
     read::canonical_day(ty, &source).map_or_else(|| read::day(ty, &source), Ok)

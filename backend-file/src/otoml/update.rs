@@ -34,7 +34,7 @@ struct Lines<'a> {
     kept: bool,
 }
 
-/// See [`super::update`].
+/// See [`super::update()`].
 ///
 /// # Errors
 /// If the text is no TOML.

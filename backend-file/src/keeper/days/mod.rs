@@ -85,7 +85,7 @@ impl<'a> Days<'a> {
     /// Writes the events of a fold of the commits `first..=last`, and merges the files of days that
     /// have too many. Not durable before the caller syncs.
     ///
-    /// Returns files that a person may have edited; see [`Rewritten::inspect`]. Where there are any,
+    /// Returns files that a person may have edited; see [`self::rewrite::Rewritten::inspect`]. Where there are any,
     /// call again with the same events when they were looked into.
     ///
     /// # Errors
