@@ -87,6 +87,17 @@ impl Layout {
         self.log().join("schemas").join(format!("{hash}.toml"))
     }
 
+    /// The folder of a type's versions that are kept while people's files are not right:
+    /// `log/kept/apps`.
+    pub(crate) fn log_kept_folder(&self, ty: &Type) -> PathBuf {
+        self.log().join("kept").join(&ty.plural)
+    }
+
+    /// Such a version: `log/kept/apps/<id>.otoml`.
+    pub(crate) fn log_kept(&self, ty: &Type, id: &Id) -> PathBuf {
+        self.log_kept_folder(ty).join(format!("{id}.otoml"))
+    }
+
     /// What a name in `log` stands for; nothing if it is none of the log's numbered names.
     pub(crate) fn numbered(name: &str) -> Option<Numbered> {
         let number = |digits: &str| -> Option<u64> {

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use osis_core::error::{Error, Result};
 use osis_core::object::Id;
@@ -28,6 +29,10 @@ use crate::shared::{Parts, Shared};
 use crate::slot::Slot;
 use crate::state::Applied;
 
+/// How long another process of this host may need to find a file broken and to keep what it held.
+const OTHERS: Duration = Duration::from_secs(1);
+/// The same of another host.
+const OTHERS_NETWORK: Duration = Duration::from_secs(4);
 /// The version of what lies in the directory.
 const FORMAT: i64 = 1;
 /// What people keep beside a store's own files without harm: what begins with a dot, and these.
@@ -330,6 +335,11 @@ impl Setup {
                     bodies: &bodies,
                     log: &log,
                     problems: &problems,
+                    patience: match is_network {
+                        true => OTHERS_NETWORK,
+                        false if slot.has_others() => OTHERS,
+                        false => Duration::ZERO,
+                    },
                 };
                 let (state, tree) = keeper::rebuild(&ground)?;
                 let lineage = Lineage {

@@ -21,7 +21,7 @@ use crate::error::{io_error, unavailable};
 use crate::files::Files;
 use crate::keeper;
 use crate::layout::Layout;
-use crate::log::{Entry, Log};
+use crate::log::{Change, Entry, Log};
 use crate::problems::Problems;
 use crate::save::Lineage;
 use crate::slot::Slot;
@@ -246,12 +246,12 @@ impl Shared {
     /// Those of the cache and of objects' files.
     pub(crate) fn take_in(&self, state: &mut State, entry: &Entry) -> Result<Vec<Step>> {
         let before = self.state();
-        let load = |type_id: TypeId, id: &Id| match keeper::load(self, type_id, id) {
+        let load = |change: &Change| match keeper::load(self, change) {
             // A person's file that is broken must not hold up the log: the last version that this
             // process had stays, and the keeper names the file.
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
                 tracing::warn!(%error, "the last good version stays");
-                self.row(&before, type_id, id)
+                self.row(&before, change.type_id, &change.id)
             }
             loaded => loaded,
         };

@@ -47,6 +47,18 @@ impl Slot {
         }
     }
 
+    /// Whether another process has a slot beside this one.
+    pub(crate) fn has_others(&self) -> bool {
+        let beside = (0_u32..).map(|number| self.beside(&format!("cache-{number}")));
+        let mut taken = beside.take_while(|directory| directory.is_dir());
+        taken.any(|directory| {
+            directory != self.directory
+                && File::open(directory.join("lock")).is_ok_and(|file| {
+                    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+                })
+        })
+    }
+
     /// A file that all slots share: what orders the processes of this host.
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
         self.directory.with_file_name(name)

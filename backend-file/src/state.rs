@@ -98,13 +98,13 @@ impl State {
         schema: &Schema,
         bodies: &Bodies,
         change: &Change,
-        load: &dyn Fn(TypeId, &Id) -> Result<Option<Row>>,
+        load: &dyn Fn(&Change) -> Result<Option<Row>>,
     ) -> Result<Step> {
         let row = match &change.content {
             Content::Full(row) => Some(row.clone()),
             Content::Gone => None,
             Content::Folded if change.op == ChangeOp::Delete => None,
-            Content::Folded => load(change.type_id, &change.id)?,
+            Content::Folded => load(change)?,
         };
         let step = match row {
             Some(row) => self.put(schema, bodies, change.type_id, row)?,

@@ -254,12 +254,9 @@ impl<'a> Group<'a> {
         for row in rows {
             let change = change_of(&state, seq, row);
             // The content of a change of our own is always there.
-            let step = state.take_in(
-                &self.shared.schema,
-                &self.shared.bodies,
-                &change,
-                &|_, _| Ok(None),
-            )?;
+            let step = state.take_in(&self.shared.schema, &self.shared.bodies, &change, &|_| {
+                Ok(None)
+            })?;
             changes.push(change);
             steps.push(step);
         }

@@ -129,6 +129,7 @@ impl Worker<'_> {
                 let retries = waits_for_others(error);
                 let line = self.line_of(&path, error);
                 self.note_refused(&path, stamp, (line, error.message()), retries);
+                self.keep(&key);
             }
             None if has_changed => self.look_later(&key, path, None, Duration::ZERO),
             None => {

@@ -76,6 +76,9 @@ impl Worker<'_> {
                     return Ok(());
                 }
                 Folded::Waits => {
+                    // What is kept elsewhere need not stay in the log.
+                    let is_kept = self.held.contains_key(&path) && self.keep(key);
+                    let seq = if is_kept { u64::MAX } else { seq };
                     self.dirty.hold(key, seq, force);
                     return Ok(());
                 }

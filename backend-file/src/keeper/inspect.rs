@@ -5,6 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use osis_core::object::Id;
+use osis_core::schema::TypeId;
+
 use super::content::{Content, Fault, content, is_canonical};
 use super::marks::Key;
 use super::walk::{self, Differences, Kind};
@@ -120,7 +123,12 @@ impl Worker<'_> {
                     let key = (place.type_id, id);
                     self.add_suspect(&key, &place.path, stamp, true, STILL);
                 }
-                Kind::Odd | Kind::Misplaced(None) => self.note_odd(&place.path, place.stamp),
+                Kind::Odd | Kind::Misplaced(None) => {
+                    self.note_odd(&place.path, place.stamp);
+                    if let Some(key) = self.key_of(place.type_id, &place.path) {
+                        self.keep(&key);
+                    }
+                }
                 Kind::Day => self.suspect_day(place.type_id, &place.path, stamp),
             }
         }
@@ -134,6 +142,12 @@ impl Worker<'_> {
                 self.suspect_day(type_id, &path, None);
             }
         }
+    }
+
+    /// The object whose file is to lie at a path.
+    fn key_of(&self, type_id: TypeId, path: &Path) -> Option<Key> {
+        let id = Id::parse(path.file_stem()?.to_str()?)?;
+        (self.path_of(type_id, &id) == path).then_some((type_id, id))
     }
 
     /// Has a file looked at once it stands still.
@@ -172,6 +186,7 @@ impl Worker<'_> {
         let (line, message) = fault;
         self.shared.problems.note(path, line, message);
         self.held.insert(path.to_owned(), Held::broken(Some(stamp)));
+        self.keep(key);
         tracing::debug!(id = %key.1, "the last good version stays in force");
     }
 
@@ -293,7 +308,10 @@ impl Worker<'_> {
                         read.push(seen);
                     }
                 }
-                Some(stamp) => self.note_odd(&path, stamp),
+                Some(stamp) => {
+                    self.note_odd(&path, stamp);
+                    self.keep(&suspect.key);
+                }
             }
         }
         if let Err(error) = self.catch_up() {

@@ -92,7 +92,11 @@ impl Worker<'_> {
             if !self.held.is_empty() {
                 self.reconsider(&key);
             }
-            self.dirty.mark(key, seq, false, due);
+            self.dirty.mark(key.clone(), seq, false, due);
+            if self.is_kept(&key) {
+                // What is kept has to be the version that is served.
+                self.dirty.release(&key, due);
+            }
         }
         if applied.state.seq >= self.state.seq {
             self.state = Arc::clone(&applied.state);

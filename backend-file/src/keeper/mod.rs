@@ -20,6 +20,7 @@ mod failure;
 mod fold;
 mod inspect;
 mod intake;
+mod kept;
 mod leftovers;
 mod marks;
 mod names;
@@ -46,14 +47,14 @@ use std::thread::JoinHandle;
 
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
-use osis_core::object::{Id, Row};
-use osis_core::schema::TypeId;
+use osis_core::object::Row;
 use osis_core::time::Time;
 
 use self::days::Days;
 use self::watch::{Seen, Watcher};
 use self::worker::{Order, Worker};
 use crate::error::{corrupt, io_error};
+use crate::log::Change;
 use crate::shared::Shared;
 use crate::state::Applied;
 
@@ -143,10 +144,15 @@ impl From<Seen> for Order {
 ///
 /// # Errors
 /// Those of the file system; `Corrupt` where the file is broken.
-pub(crate) fn load(shared: &Shared, type_id: TypeId, id: &Id) -> Result<Option<Row>> {
-    let ty = &shared.schema.types[type_id];
+pub(crate) fn load(shared: &Shared, change: &Change) -> Result<Option<Row>> {
+    let (ty, id) = (&shared.schema.types[change.type_id], &change.id);
     if ty.log().is_some() {
-        return Days::of(shared, type_id).find(id);
+        return Days::of(shared, change.type_id).find(id);
+    }
+    // Where a person has the file in hand, it is not what the log means.
+    let kept = kept::read(&*shared.files, &shared.layout, ty, id)?;
+    if let Some(row) = kept.filter(|row| row.rev == change.rev) {
+        return Ok(Some(row));
     }
     let path = shared.layout.object(ty, id);
     let bytes = match shared.files.read(&path) {

@@ -151,6 +151,7 @@ impl Worker<'_> {
         }
         if now.duration_since(self.clock.conflicts) >= CONFLICTS_EVERY {
             self.clock.conflicts = now;
+            self.keep_waiting();
             self.look_at_conflicts();
             self.look_at_leftovers(now);
             let (dirty, unsynced) = (&self.dirty, &self.unsynced);
@@ -210,7 +211,12 @@ impl Worker<'_> {
         for (key, (seq, written)) in files {
             let path = self.path_of(key.0, &key.1);
             match self.is_as_written(&path, written) {
-                Ok(true) => {}
+                Ok(true) => {
+                    if let Err((path, error)) = self.let_go(&key) {
+                        self.note_failure(&path, &error);
+                        self.dirty.mark(key, seq, false, now + SYNC_RETRY);
+                    }
+                }
                 Ok(false) => {
                     // A person was there meanwhile.
                     let stamp = self.shared.files.stamp(&path).ok().flatten();
@@ -317,7 +323,10 @@ impl Worker<'_> {
         if through <= self.clock.folded_through && !prunes {
             return;
         }
-        self.clock.folded_through = through;
+        // While the log has the word on an object, what is kept of it may be of old; not after.
+        self.find_kept();
+        let through = self.folded_through().min(through);
+        self.clock.folded_through = self.clock.folded_through.max(through);
         if prunes {
             self.clock.pruned = now;
         }

@@ -75,7 +75,13 @@ impl Worker<'_> {
             };
             self.tree.objects.insert(key.clone(), known);
             self.settle(&path);
-            self.dirty.release(&key, Instant::now());
+            let now = Instant::now();
+            if self.is_kept(&key) {
+                // It goes once the file is on disk.
+                self.dirty
+                    .mark(key.clone(), self.clock.folded_through + 1, false, now);
+            }
+            self.dirty.release(&key, now);
             return None;
         }
         let is_ahead =

@@ -14,6 +14,7 @@ use super::edits;
 use super::events::Events;
 use super::failure;
 use super::inspect::{Held, Suspect};
+use super::kept::Kept;
 use super::marks::{Dirty, Key};
 use super::recent::Recent;
 use super::sync::Unsynced;
@@ -77,6 +78,8 @@ pub(super) struct Worker<'a> {
     pub(super) held: HashMap<PathBuf, Held>,
     /// Files that were left beside objects' files, by when and as what they were first seen.
     pub(super) orphans: HashMap<PathBuf, (Key, Instant)>,
+    /// Versions that are kept while people's files are not right.
+    pub(super) kept: Kept,
     /// Copies of edits that a person has to look at.
     pub(super) conflicts: HashSet<PathBuf>,
     /// Types in an order in which what is referred to comes first.
@@ -149,6 +152,7 @@ impl<'a> Worker<'a> {
             watcher: None,
             held: HashMap::new(),
             orphans: HashMap::new(),
+            kept: Kept::default(),
             conflicts: HashSet::new(),
             temporaries: 0,
             failing: None,
@@ -171,6 +175,7 @@ impl<'a> Worker<'a> {
     /// Works until it is told to close.
     pub(super) fn run(mut self) {
         self.find_leftovers();
+        self.find_kept();
         loop {
             let came = self.wait();
             if self.obey() {

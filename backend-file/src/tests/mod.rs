@@ -1,4 +1,5 @@
 //! Tests of the engine as a whole, where the conformance suite cannot look.
 
 mod faults;
+mod kept;
 mod opening;

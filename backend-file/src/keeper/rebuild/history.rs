@@ -184,6 +184,17 @@ impl History {
         }
     }
 
+    /// Whether files are broken of which nobody has told yet what they held.
+    pub(super) fn misses_any(&self, base: &Base, kept: &HashMap<(TypeId, Id), Row>) -> bool {
+        base.broken().any(
+            |key| match self.stories.get(key).map(|story| (&story.last, story.rev)) {
+                Some((Last::Full(_) | Last::Gone, _)) => false,
+                Some((Last::Folded, rev)) => kept.get(key).is_none_or(|row| row.rev != rev),
+                None => !kept.contains_key(key),
+            },
+        )
+    }
+
     /// Whether something is in no file of `base`, or in an older one, of which the log says that its
     /// file has it.
     pub(super) fn is_ahead_of(&self, base: &Base) -> bool {

@@ -17,7 +17,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use osis_core::error::{ErrorKind, Result};
 use osis_core::object::{Id, Row};
@@ -25,6 +25,8 @@ use osis_core::schema::{Schema, TypeId};
 
 use self::history::{History, Last};
 use self::read::Base;
+use super::kept;
+use super::marks::Key;
 use super::tree::Tree;
 use crate::bodies::Bodies;
 use crate::error::unavailable;
@@ -39,6 +41,8 @@ use super::walk;
 
 /// How often it is begun anew because others let go of a part of the log meanwhile.
 const TRIES: usize = 5;
+/// How often it is looked whether another process has kept what is missed.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// What building needs of a store that is being opened.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +59,9 @@ pub(crate) struct Ground<'a> {
     pub(crate) log: &'a Log,
     /// Where faults are noted.
     pub(crate) problems: &'a Problems,
+    /// How long processes that may run beside this one are waited for, to say what objects are whose
+    /// files are broken.
+    pub(crate) patience: Duration,
 }
 
 /// The objects of each type as they will be served.
@@ -96,9 +103,16 @@ fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
         // Folded while the files were read.
         read_into(ground, &mut base)?;
     }
+    let mut kept = kept::read_all(ground.files, ground.layout, ground.schema)?;
+    while history.misses_any(&base, &kept) && began.elapsed() < ground.patience {
+        std::thread::sleep(LOOK_EVERY);
+        read_into(ground, &mut base)?;
+        kept = kept::read_all(ground.files, ground.layout, ground.schema)?;
+    }
     base.report(ground);
     let files = base.known.objects.len() + base.known.days.len();
     let (mut objects, mut tree) = overlay(ground.schema, base, &history);
+    put_kept(&mut objects, &mut tree, kept, &history, ground.schema);
     check::drop_faulty(ground, &mut objects, &mut tree);
     let state = state_of(ground, objects, &history, begin)?;
     tracing::info!(
@@ -188,6 +202,34 @@ fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
         });
     }
     (objects, tree)
+}
+
+/// Puts what is kept in the place of what files say that are not right.
+fn put_kept(
+    objects: &mut Objects,
+    tree: &mut Tree,
+    kept: HashMap<Key, Row>,
+    history: &History,
+    schema: &Schema,
+) {
+    for (key, row) in kept {
+        let version = version_of(&schema.types[key.0], &row);
+        let known = tree.objects.get(&key).map(|known| known.version);
+        let is_current = match history.stories.get(&key) {
+            Some(story) => matches!(story.last, Last::Folded) && story.rev == row.rev,
+            // The file may have been written since, and the log have let go of it.
+            None => known.is_none_or(|known| known.rev <= row.rev),
+        };
+        if !is_current || known == Some(version) {
+            continue;
+        }
+        tree.objects.remove(&key);
+        let served = Served {
+            row,
+            is_logged: true,
+        };
+        objects[key.0].insert(key.1, served);
+    }
 }
 
 /// The version of an object.

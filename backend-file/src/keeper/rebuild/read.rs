@@ -12,6 +12,7 @@ use osis_core::schema::{Type, TypeId};
 use super::{Ground, version_of};
 use crate::error::io_error;
 use crate::keeper::days::rel;
+use crate::keeper::marks::Key;
 use crate::keeper::tree::{DayFile, Known, Tree};
 use crate::keeper::walk::{Kind, Place};
 use crate::otoml::{self, Fault, Found};
@@ -29,8 +30,8 @@ pub(super) struct Base {
     pub(super) rows: Vec<HashMap<Id, Row>>,
     /// The files in which these are, and in which nothing else is.
     pub(super) known: Tree,
-    /// What is wrong with other files.
-    faults: HashMap<PathBuf, Fault>,
+    /// What is wrong with other files, and of which objects they are.
+    faults: HashMap<PathBuf, (Option<Key>, Fault)>,
 }
 
 /// What a file says.
@@ -55,7 +56,13 @@ impl Base {
             self.faults.remove(&place.path);
             match content {
                 Content::Nothing => {}
-                Content::Faulty(fault) => drop(self.faults.insert(place.path, fault)),
+                Content::Faulty(fault) => {
+                    let key = match place.kind {
+                        Kind::Object(id) => Some((place.type_id, id)),
+                        _ => None,
+                    };
+                    self.faults.insert(place.path, (key, fault));
+                }
                 Content::Object(row, known) => {
                     let key = (place.type_id, row.id.clone());
                     self.rows[place.type_id].insert(row.id.clone(), row);
@@ -93,9 +100,14 @@ impl Base {
         }
     }
 
+    /// The objects whose files are broken.
+    pub(super) fn broken(&self) -> impl Iterator<Item = &Key> {
+        self.faults.values().filter_map(|(key, _)| key.as_ref())
+    }
+
     /// Notes what is wrong.
     pub(super) fn report(&mut self, ground: &Ground<'_>) {
-        for (path, fault) in self.faults.drain() {
+        for (path, (_, fault)) in self.faults.drain() {
             ground.problems.note(&path, Some(fault.line), fault.message);
         }
     }

@@ -1,6 +1,7 @@
 //! States and trees built from files and the log.
 
 use std::fs;
+use std::time::Duration;
 
 use osis_core::backend::ChangeOp;
 use osis_core::schema::{Source, load};
@@ -77,6 +78,7 @@ impl Trial {
             bodies: &self.bodies,
             log: &self.log,
             problems: &self.problems,
+            patience: Duration::ZERO,
         })
         .unwrap()
     }

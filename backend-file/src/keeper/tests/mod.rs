@@ -311,7 +311,7 @@ fn apply(shared: &Shared, batch: &Batch) -> Result<Commit> {
                 id: last.id,
                 content,
             };
-            let taken = next.take_in(&shared.schema, &shared.bodies, &change, &|_, _| Ok(None));
+            let taken = next.take_in(&shared.schema, &shared.bodies, &change, &|_| Ok(None));
             steps.push(taken.unwrap());
             changes.push(change);
         }

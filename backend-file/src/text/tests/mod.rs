@@ -138,7 +138,7 @@ impl Store {
                 was: None,
                 content: row.map_or(Content::Gone, Content::Full),
             };
-            let nothing = |_, _: &Id| Ok(None);
+            let nothing = |_: &Change| Ok(None);
             steps.push(
                 state
                     .take_in(&self.schema, &self.bodies, &change, &nothing)
