@@ -33,7 +33,7 @@ impl Problems {
     /// Forgets a file's problem: it is mended, or gone.
     pub(crate) fn clear(&self, path: &Path) {
         if self.all().remove(path).is_some() {
-            tracing::info!(path = %path.display(), "mended");
+            tracing::info!(path = %path.display(), "is no longer a problem");
         }
     }
 

@@ -24,21 +24,12 @@ pub(super) type Fault = (Option<usize>, String);
 /// # Errors
 /// What is wrong with it.
 pub(super) fn content(ty: &Type, id: &Id, bytes: &[u8]) -> Result<Content, Fault> {
-    let found = otoml::read(ty, bytes).map_err(|faults| {
-        let more = match faults.len() {
-            0 | 1 => String::new(),
-            n => format!(" (and {} more)", n - 1),
-        };
-        match faults.into_iter().next() {
-            Some(fault) => (Some(fault.line), format!("{}{more}", fault.message)),
-            None => (None, "cannot be read".to_owned()),
-        }
-    })?;
+    let found = otoml::read(ty, bytes).map_err(|faults| otoml::Fault::joined(&faults))?;
     if let Some(other) = &found.id
         && other != id
     {
         let message = format!("id is {other}, but the file is named {id}: both must be the same");
-        return Err((None, message));
+        return Err((Some(found.line), message));
     }
     let version = Version {
         rev: found.rev.unwrap_or(0),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use osis_core::batch::{Batch, Commit, Outcome};
 use osis_core::error::{Error, ErrorKind};
-use osis_core::schema::{FieldKind, Schema};
+use osis_core::schema::{FieldKind, Schema, TypeId};
 
 use super::marks::Key;
 use super::tree::Known;
@@ -92,6 +92,12 @@ impl Worker<'_> {
             let hash = Hash::of(&self.schema.types[*type_id], &row.values);
             let version = Version { rev: row.rev, hash };
             self.edits.insert(key.clone(), version);
+            // The times in it are a person's, even where the revision is right by chance.
+            if let Some(known) = self.tree.objects.get_mut(key)
+                && known.version == version
+            {
+                known.version.rev = 0;
+            }
         }
         // Revision and times are written back.
         let now = Instant::now();
@@ -128,7 +134,8 @@ impl Worker<'_> {
             Some((stamp, _)) => {
                 let retries = waits_for_others(error);
                 let line = self.line_of(&path, error);
-                self.note_refused(&path, stamp, (line, error.message()), retries);
+                let why = self.why(key.0, error);
+                self.note_refused(&path, stamp, (line, &why), retries);
                 self.keep(&key);
             }
             None if has_changed => self.look_later(&key, path, None, Duration::ZERO),
@@ -141,6 +148,22 @@ impl Worker<'_> {
                 self.tree.objects.remove(&key);
                 self.refold(&key, &path);
             }
+        }
+    }
+
+    /// Why an edit was refused, with the file of the object that stands against it.
+    fn why(&self, type_id: TypeId, error: &Error) -> String {
+        let message = error.message();
+        match error.kind() {
+            ErrorKind::Conflict {
+                existing_id: Some(other),
+                ..
+            } => {
+                let path = self.path_of(type_id, other);
+                let shown = path.strip_prefix(self.shared.root()).unwrap_or(&path);
+                format!("{message} (its file is {})", shown.display())
+            }
+            _ => message.to_owned(),
         }
     }
 

@@ -5,16 +5,18 @@
 //! processes at once: a pack gets its name only if that is free, and two packs of one segment say
 //! the same.
 
-use std::io::ErrorKind;
+use std::cell::OnceCell;
+use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use osis_core::error::Result;
 use osis_core::schema::Schema;
 use osis_core::time::Time;
 
 use crate::error::io_error;
+use crate::files::Stamp;
 use crate::layout::SEGMENT;
 
 use super::pack::{Pack, Slim};
@@ -33,6 +35,8 @@ const EVENTS_MAX: usize = 200_000;
 struct Round<'a> {
     folded: u64,
     grace: Duration,
+    /// The volume's time, once it was asked for.
+    now: OnceCell<Duration>,
     schema: &'a Arc<Schema>,
     hash: &'a str,
 }
@@ -69,6 +73,7 @@ impl Log {
         let round = Round {
             folded,
             grace,
+            now: OnceCell::new(),
             schema,
             hash,
         };
@@ -129,7 +134,7 @@ impl Log {
         let (Some(&first), Some(&newest)) = (entries.first(), entries.last()) else {
             return Ok(false);
         };
-        if newest > round.folded || !self.is_old(newest, round.grace)? {
+        if newest > round.folded || !self.is_old(newest, round)? {
             return Ok(false);
         }
         let before = match listing.packs.last() {
@@ -156,7 +161,7 @@ impl Log {
             if first != pack.last + 1 {
                 return Err(self.missing(pack.last + 1));
             }
-            if !self.is_old(first, round.grace)? {
+            if !self.is_old(first, round)? {
                 return Ok(false);
             }
             // Another process may have packed it just now.
@@ -273,7 +278,7 @@ impl Log {
                 continue;
             };
             if stamp.length > SMALL_MAX {
-                if !self.is_old(first, round.grace)? {
+                if !self.is_old(first, round)? {
                     continue;
                 }
                 let Some((mut entry, schema)) =
@@ -295,18 +300,34 @@ impl Log {
     }
 
     /// Whether an entry was written longer ago than the grace.
-    fn is_old(&self, first: u64, grace: Duration) -> Result<bool> {
+    fn is_old(&self, first: u64, round: &Round<'_>) -> Result<bool> {
         let path = self.layout.entry(first);
-        let stamp = self.files.stamp(&path);
-        let Some(stamp) = stamp.map_err(|error| io_error(&path, &error))? else {
+        let failed = |error| io_error(&path, &error);
+        let Some(stamp) = self.files.stamp(&path).map_err(failed)? else {
             return Ok(false);
         };
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let written = Duration::from_nanos(u64::try_from(stamp.modified).unwrap_or(0));
-        Ok(now.saturating_sub(written) >= grace)
+        let now = match round.now.get() {
+            Some(now) => *now,
+            None => {
+                let now = self.volume_time().map_err(failed)?;
+                *round.now.get_or_init(|| now)
+            }
+        };
+        Ok(now.saturating_sub(written(stamp)) >= round.grace)
     }
+
+    /// What time the volume writes on files now: its host's clock, not this one's.
+    fn volume_time(&self) -> io::Result<Duration> {
+        let probe = self.draft(b"")?;
+        let stamp = self.files.stamp(&probe);
+        self.discard_draft(&probe)?;
+        Ok(stamp?.map_or(Duration::ZERO, written))
+    }
+}
+
+/// When a file was written, since 1970.
+fn written(stamp: Stamp) -> Duration {
+    Duration::from_nanos(u64::try_from(stamp.modified).unwrap_or(0))
 }
 
 /// Takes the objects out of an entry; whether there were any.

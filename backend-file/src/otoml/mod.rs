@@ -15,6 +15,8 @@ pub(crate) mod tests;
 mod update;
 mod write;
 
+use std::fmt::Write as _;
+
 use osis_core::object::{Id, Row};
 use osis_core::schema::Type;
 use osis_core::time::Time;
@@ -26,6 +28,8 @@ use write::{Columns, Form};
 
 /// The line that tells OTOML from other TOML.
 pub(crate) const HEAD: &str = "O:\n";
+/// How many faults of a file are told beside the first.
+const OTHERS_SHOWN: usize = 9;
 
 /// What a file says of an object.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +57,23 @@ pub(crate) struct Fault {
     pub(crate) column: usize,
     /// What was expected.
     pub(crate) message: String,
+}
+
+impl Fault {
+    /// Several as one: the line of the first, and all messages, of the later ones with their lines.
+    pub(crate) fn joined(faults: &[Self]) -> (Option<usize>, String) {
+        let Some((first, others)) = faults.split_first() else {
+            return (None, "cannot be read".to_owned());
+        };
+        let mut message = first.message.clone();
+        for fault in others.iter().take(OTHERS_SHOWN) {
+            let _ = write!(message, "; line {}: {}", fault.line, fault.message);
+        }
+        if others.len() > OTHERS_SHOWN {
+            let _ = write!(message, "; and {} more", others.len() - OTHERS_SHOWN);
+        }
+        (Some(first.line), message)
+    }
 }
 
 /// The fields of a type in the order in which they are written, for whoever writes or reads many

@@ -11,11 +11,12 @@ use osis_core::schema::{Type, TypeId};
 
 use super::{Ground, version_of};
 use crate::error::io_error;
+use crate::keeper::content::{Fault, content};
 use crate::keeper::days::rel;
 use crate::keeper::marks::Key;
 use crate::keeper::tree::{DayFile, Known, Tree};
 use crate::keeper::walk::{Kind, Place};
-use crate::otoml::{self, Fault, Found};
+use crate::otoml::{self, Found};
 use crate::record::Version;
 
 /// How many files a thread takes at a time.
@@ -108,7 +109,7 @@ impl Base {
     /// Notes what is wrong.
     pub(super) fn report(&mut self, ground: &Ground<'_>) {
         for (path, (_, fault)) in self.faults.drain() {
-            ground.problems.note(&path, Some(fault.line), fault.message);
+            ground.problems.note(&path, fault.0, fault.1);
         }
     }
 }
@@ -124,30 +125,19 @@ fn read(ground: &Ground<'_>, place: &Place) -> Result<Content> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),
         Err(error) => return Err(io_error(&place.path, &error)),
     };
-    let faulty = |mut faults: Vec<Fault>| match faults.is_empty() {
-        true => Content::Nothing,
-        false => Content::Faulty(faults.swap_remove(0)),
-    };
     Ok(match &place.kind {
-        Kind::Object(id) => match otoml::read(ty, &text) {
-            Ok(found) => object(ty, place, id, &text, found),
-            Err(faults) => faulty(faults),
+        Kind::Object(id) => match content(ty, id, &text) {
+            Ok(content) => object(ty, place, id, &text, content.found),
+            Err(fault) => Content::Faulty(fault),
         },
         _ => match otoml::read_day(ty, &text) {
             Ok(found) => day(ty, place, found),
-            Err(faults) => faulty(faults),
+            Err(faults) => Content::Faulty(otoml::Fault::joined(&faults)),
         },
     })
 }
 
 fn object(ty: &Type, place: &Place, id: &Id, text: &[u8], found: Found) -> Content {
-    if let Some(other) = found.id.as_ref().filter(|other| *other != id) {
-        return Content::Faulty(Fault {
-            line: found.line,
-            column: 1,
-            message: format!("id is {other}, but the file's name says {id}; they must be the same"),
-        });
-    }
     let found = Found {
         id: Some(id.clone()),
         ..found
