@@ -6,8 +6,9 @@ use super::plain::Plain;
 use super::*;
 use crate::files::faulty::{Fault, Faulty};
 
-/// Folds a new object, a changed one, one that a person has commented, and a deleted one, through
-/// files of which one call goes wrong; then once more through good ones.
+/// Folds a new object, a changed one, one that a person has commented, one whose file a person has
+/// broken, and a deleted one, through files of which one call goes wrong; then once more through
+/// good ones.
 fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     let disk: Arc<dyn Files> = if network {
         Arc::new(Plain)
@@ -16,7 +17,7 @@ fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     };
     let dir = store();
     let first = open(dir.path(), Arc::new(Disk), network);
-    for n in 1..=3 {
+    for n in [1, 2, 3, 50] {
         let name = format!("n{n}");
         first.make(APP, &format!("app-{n}"), &[("name", name.as_str().into())]);
     }
@@ -25,10 +26,12 @@ fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     });
     let text = first.text(APP, "app-2").replace("hits", "# mine\nhits");
     std::fs::write(first.path(APP, "app-2"), text).unwrap();
+    std::fs::write(first.path(APP, "app-50"), "O:\nhits = \n").unwrap();
     drop(first);
     let between = open(dir.path(), Arc::new(Disk), network);
     between.set(APP, "app-1", &[("hits", Value::Int(1))]);
     between.set(APP, "app-2", &[("hits", Value::Int(2))]);
+    between.set(APP, "app-50", &[("hits", Value::Int(5))]);
     between.delete(APP, "app-3");
     between.make(APP, "app-40", &[("name", "n4".into())]);
     drop(between);
@@ -62,9 +65,18 @@ fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
         "{fault:?} {what:?} {text}"
     );
     let left = names(&dir.path().join("apps"));
-    let expected = ["app-1.otoml", "app-2.otoml", "app-40.otoml"];
+    let expected = ["app-1.otoml", "app-2.otoml", "app-40.otoml", "app-50.otoml"];
     assert_eq!(left, expected, "{fault:?} {what:?}");
-    assert_eq!(process.problems(), [""; 0], "{fault:?} {what:?}");
+    let broken = process.text(APP, "app-50");
+    assert_eq!(broken, "O:\nhits = \n", "{fault:?} {what:?}");
+    let kept = dir.path().join("log/kept/apps/app-50.otoml");
+    let kept = std::fs::read_to_string(kept).unwrap();
+    assert_eq!(kept, process.expected(APP, "app-50"), "{fault:?} {what:?}");
+    let problems = process.problems();
+    assert!(
+        problems.len() == 1 && problems[0].contains("app-50"),
+        "{fault:?} {what:?} {problems:?}"
+    );
     faulty.calls()
 }
 
