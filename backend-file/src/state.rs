@@ -205,25 +205,8 @@ impl State {
                 false => std::cmp::Ordering::Greater,
             });
         let from = from.unwrap_or_else(|at| at);
-        let mut changes: Vec<FeedRecord> = Vec::new();
-        let mut next = self.seq;
-        for record in self.recent.skip(from) {
-            if let Some(last) = changes.last()
-                && changes.len() >= limit
-                && last.seq != record.seq
-            {
-                next = last.seq;
-                break;
-            }
-            if types.is_empty() || types.contains(&record.type_id) {
-                changes.push(record);
-            }
-        }
-        Some(Feed {
-            changes,
-            next,
-            oldest,
-        })
+        let records = self.recent.skip(from);
+        Some(Feed::first(records, types, limit, self.seq, oldest))
     }
 }
 

@@ -24,7 +24,6 @@ use osis_core::time::Time;
 use osis_core::value::Value;
 use osis_host::turn::Ticket;
 
-use crate::error::too_late;
 use crate::log::{Change, Claim, Content, Entry};
 use crate::record::Held;
 use crate::shared::Shared;
@@ -221,7 +220,7 @@ impl<'a> Group<'a> {
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
-            return Err(too_late());
+            return Err(Error::too_late());
         }
         let mut view = StateView {
             shared: self.shared,

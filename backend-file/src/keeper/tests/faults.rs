@@ -2,15 +2,15 @@
 
 use std::io::ErrorKind;
 
-use super::plain::Plain;
 use super::*;
+use crate::files::Bent;
 use crate::files::faulty::{Fault, Faulty};
 
 /// Folds a new object, a changed one, one that a person has commented, and a deleted one, through
 /// files of which one call goes wrong; then once more through good ones.
 fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     let disk: Arc<dyn Files> = if network {
-        Arc::new(Plain)
+        Arc::new(Bent::plain())
     } else {
         Arc::new(Disk)
     };
