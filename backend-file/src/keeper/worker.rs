@@ -311,6 +311,11 @@ impl<'a> Worker<'a> {
         if self.next_due().is_none_or(|due| due > now) {
             return Round::Done;
         }
+        if let Err(error) = self.shared.log.check_home() {
+            let path = self.shared.layout.store_file();
+            self.note_failure(&path, &std::io::Error::other(error));
+            return Round::Failed;
+        }
         let held = match self.turn.take() {
             Ok(Some(held)) => held,
             // Another process folds, perhaps the same objects.

@@ -41,6 +41,7 @@ use osis_core::time::Time;
 
 use crate::error::{corrupt, io_error};
 use crate::files::Files;
+use crate::home::Home;
 use crate::layout::{Layout, Numbered, SEGMENT};
 
 pub(crate) use claim::Claim;
@@ -55,6 +56,8 @@ const HEAD_MAX: usize = 64 << 10;
 pub(crate) struct Log {
     files: Arc<dyn Files>,
     layout: Layout,
+    /// The store that this is the log of.
+    home: Home,
     writer: String,
     drafts: AtomicU64,
     /// The segment, plus one, whose folder this process knows to be there durably; 0 for none.
@@ -85,6 +88,7 @@ impl Log {
     /// Those of the file system.
     pub(crate) fn open(files: Arc<dyn Files>, layout: Layout) -> Result<Self> {
         let log = Self {
+            home: Home::open(Arc::clone(&files), &layout)?,
             files,
             layout,
             // No other process of any host has this name, nor will one ever have it.
@@ -106,6 +110,14 @@ impl Log {
         log.oldest_now()?;
         log.sweep();
         Ok(log)
+    }
+
+    /// Refuses where the store is no longer where it was opened: before anything is written there.
+    ///
+    /// # Errors
+    /// `Unavailable`; those of the file system.
+    pub(crate) fn check_home(&self) -> Result<()> {
+        self.home.check()
     }
 
     /// The name of this process in the entries that it writes.
