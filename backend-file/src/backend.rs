@@ -110,6 +110,12 @@ impl FileBackend {
         self.parts.keeper.take_in(longest)
     }
 
+    /// Names the building from scratch that the cache comes from.
+    #[cfg(test)]
+    pub(crate) fn lineage(&self) -> String {
+        self.source.shared.lineage.built.clone()
+    }
+
     /// Waits until every acknowledged commit is in its objects' files. Blocks.
     pub fn settle(&self) {
         self.parts.keeper.settle();

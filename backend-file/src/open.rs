@@ -388,9 +388,14 @@ impl Setup {
         let saved = save::load(&*self.files, &slot.catalogue(), &schema, &bodies, &store);
         let usable = match saved {
             Some(saved) => {
+                let state = &saved.0;
                 // What the log no longer has from there on cannot be replayed.
-                let reaches = log.reaches(saved.0.seq, &schema, &schema.hash)?;
-                reaches.then_some(saved)
+                let mut goes_on = log.reaches(state.seq, &schema, &schema.hash)?;
+                if let Some(tip) = &state.tip {
+                    // It may be another's log by now, or one that was put back from a copy.
+                    goes_on = goes_on && log.has_tip(state.seq, tip, &schema, &schema.hash)?;
+                }
+                goes_on.then_some(saved)
             }
             None => None,
         };

@@ -24,7 +24,7 @@ use osis_core::time::Time;
 use osis_core::value::Value;
 use osis_host::turn::Ticket;
 
-use crate::log::{Change, Claim, Content, Entry};
+use crate::log::{Change, Claim, Content, Entry, Tip};
 use crate::record::Held;
 use crate::shared::Shared;
 use crate::state::{State, Step};
@@ -177,6 +177,7 @@ impl Thread {
             let _claiming = shared.claiming(entry.first);
             match shared.log.claim(&entry, &shared.schema)? {
                 Claim::Won => {
+                    group.state.tip = Some(Arc::new(Tip::of(&entry, &shared.schema)));
                     group.state.trim_recent();
                     shared.publish(&followers, group.state, group.steps, true);
                     return Ok(answers);

@@ -27,6 +27,7 @@ mod prune;
 mod schemas;
 #[cfg(test)]
 mod tests;
+mod tip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -46,6 +47,7 @@ use crate::layout::{Layout, Numbered, SEGMENT};
 
 pub(crate) use claim::Claim;
 pub(crate) use entry::{Change, Content, Entry};
+pub(crate) use tip::Tip;
 
 /// How much of an entry is read where only its head is asked for: a shorter one is read whole, and
 /// verified.

@@ -187,3 +187,56 @@ async fn a_store_that_was_moved_is_not_begun_anew() {
     drop(backend);
     assert!(!at("new").exists());
 }
+
+#[tokio::test]
+async fn a_catalogue_of_another_history_is_not_used() {
+    let folder = TempDir::new().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let open = |cache: &str| {
+        let cache = Some(at(cache));
+        try_open(FileConfig {
+            cache,
+            ..FileConfig::new(at("store"))
+        })
+        .unwrap()
+    };
+    let backend = open("mine");
+    make(&backend, "a").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    copy(&at("store"), &at("copy"));
+    let backend = open("mine");
+    make(&backend, "b").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    // Put back, and used by another host: a commit of the same number.
+    std::fs::remove_dir_all(at("store")).unwrap();
+    copy(&at("copy"), &at("store"));
+    let backend = open("theirs");
+    make(&backend, "c").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    let backend = open("mine");
+    assert_eq!(names(&backend).await, ["a", "c"]);
+    backend.close().await.unwrap();
+    drop(backend);
+    // The log has not got a delete of what was never there.
+    let backend = open("theirs");
+    let mut snapshot = backend.snapshot(Scope::Consistent, None).await.unwrap();
+    assert_eq!(snapshot.seq().await.unwrap(), 2);
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_catalogue_of_the_same_history_is_used_again() {
+    let directory = TempDir::new().unwrap();
+    let mut built = String::new();
+    for n in 0..3 {
+        let backend = open(&directory);
+        let lineage = backend.lineage();
+        assert!(n == 0 || lineage == built, "it was built anew");
+        built = lineage;
+        make(&backend, "a").await.unwrap();
+        backend.close().await.unwrap();
+    }
+}
