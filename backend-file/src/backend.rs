@@ -101,6 +101,21 @@ impl FileBackend {
         self.source.shared.root()
     }
 
+    /// Takes in what people changed in files before this call, also while no process ran: whoever
+    /// reads after this sees it. Waits for that, but not longer than `longest`; whether it came to
+    /// it. Blocks.
+    ///
+    /// Without this call it happens as well, moments later.
+    pub fn take_in(&self, longest: Duration) -> bool {
+        self.parts.keeper.take_in(longest)
+    }
+
+    /// Names the building from scratch that the cache comes from.
+    #[cfg(test)]
+    pub(crate) fn lineage(&self) -> String {
+        self.source.shared.lineage.built.clone()
+    }
+
     /// Waits until every acknowledged commit is in its objects' files. Blocks.
     pub fn settle(&self) {
         self.parts.keeper.settle();

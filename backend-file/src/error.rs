@@ -35,13 +35,3 @@ pub(crate) fn corrupt(path: &Path, line: Option<usize>, what: &str) -> Error {
 pub(crate) fn unavailable(retry_after_ms: Option<u64>, message: String) -> Error {
     Error::new(ErrorKind::Unavailable { retry_after_ms }, message)
 }
-
-/// The answer when the time limit of a call is over.
-pub(crate) fn too_late() -> Error {
-    unavailable(None, "the time limit is over".to_owned())
-}
-
-/// The answer when the engine is closed or closing.
-pub(crate) fn closed() -> Error {
-    unavailable(None, "the store is closed".to_owned())
-}

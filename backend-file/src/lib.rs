@@ -5,7 +5,7 @@
 //! moves on, and those who follow are told) → `keeper` (the objects' files) and `text` (the index).
 //! Reading goes `snapshot` → `state` (filters, sorts, keys), `bodies` (large fields), `text`. What a
 //! person edits goes `keeper` → `writer`. `open` makes and opens, with `slot` and `save` for the
-//! cache; `otoml` is the text of objects and entries; `files` the seam to the file system.
+//! cache, and `home` to tell the directory from another; `otoml` is the text of objects and entries; `files` the seam to the file system.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before its entry is claimed and durable.
@@ -23,6 +23,7 @@ mod bodies;
 mod config;
 mod error;
 mod files;
+mod home;
 mod keeper;
 mod layout;
 mod log;

@@ -4,6 +4,7 @@
 //! the schema and the store's id are claimed as entries of the log are, and all see who won.
 
 use std::io;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -15,6 +16,7 @@ use osis_core::schema::diff::{self, SchemaPolicy};
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_host::volume::Volume;
+use sha2::{Digest as _, Sha256};
 
 use crate::bodies::Bodies;
 use crate::config::FileConfig;
@@ -35,6 +37,8 @@ const OTHERS: Duration = Duration::from_secs(1);
 const OTHERS_NETWORK: Duration = Duration::from_secs(4);
 /// The version of what lies in the directory.
 const FORMAT: i64 = 1;
+/// How deep below a type's folder objects lie: events, in a folder for each month of a year.
+const DEPTH_MAX: usize = 2;
 /// What people keep beside a store's own files without harm: what begins with a dot, and these.
 const BESIDE: &[&str] = &["README", "README.md", "LICENSE", "lost+found"];
 
@@ -99,6 +103,7 @@ impl Setup {
             return self.check_format();
         }
         refuse_reserved(wanted)?;
+        self.refuse_remains(wanted)?;
         self.refuse_strangers(wanted)?;
         for directory in [root, &self.layout.log(), &self.layout.log_drafts()] {
             self.files
@@ -123,6 +128,70 @@ impl Setup {
             tracing::info!(store = %root.display(), schema = wanted.name, "made a new store");
         }
         self.check_format()
+    }
+
+    /// Refuses a directory that holds a store's log or objects, but not the file that names the
+    /// store: whatever took that away may have taken more, and under a new id all that knows the old
+    /// one would take it for another store.
+    fn refuse_remains(&self, wanted: &Schema) -> Result<()> {
+        let root = self.layout.root();
+        let Some(found) = self.remains(wanted)? else {
+            return Ok(());
+        };
+        // Another process may have finished it since it was looked for, and filled it. Some network
+        // volumes remember that a name was not there; a list tells.
+        let names = self.files.list(root);
+        let names = names.map_err(|error| io_error(root, &error))?;
+        if names.iter().any(|name| name == "store.toml") {
+            return Ok(());
+        }
+        let id = Id::generate(Time::now());
+        let found = found.strip_prefix(root).unwrap_or(&found).display();
+        Err(Error::invalid(
+            "store",
+            format!(
+                "{} holds {found}, but store.toml is missing; put that back, from a copy or your \
+                 version control, or, if this is all there is, make it with the lines \
+                 `format = {FORMAT}` and `id = \"{id}\"`",
+                root.display()
+            ),
+        ))
+    }
+
+    /// Something in the directory that a store has made once it was there; nothing if it is new.
+    fn remains(&self, wanted: &Schema) -> Result<Option<PathBuf>> {
+        let list = |directory: &Path| {
+            let names = self.files.list(directory);
+            names.map_err(|error| io_error(directory, &error))
+        };
+        let log = self.layout.log();
+        for name in list(&log)? {
+            if Layout::numbered(&name).is_some() || log.join(&name) == self.layout.log_oldest() {
+                return Ok(Some(log.join(name)));
+            }
+        }
+        // Of the schema that it had, where that is still there.
+        let stored = self.stored_schema().ok();
+        let types = stored
+            .iter()
+            .chain([wanted])
+            .flat_map(|schema| &schema.types);
+        let mut open: Vec<(PathBuf, usize)> = types.map(|ty| (self.layout.folder(ty), 0)).collect();
+        while let Some((directory, depth)) = open.pop() {
+            for name in list(&directory)? {
+                let path = directory.join(&name);
+                let is_below = depth < DEPTH_MAX && !name.starts_with('.') && !name.contains('.');
+                if name.ends_with(".otoml") && !name.starts_with('.') {
+                    return Ok(Some(path));
+                }
+                let stamp = self.files.stamp(&path);
+                let stamp = stamp.map_err(|error| io_error(&path, &error))?;
+                if is_below && stamp.is_some_and(|stamp| stamp.is_directory) {
+                    open.push((path, depth + 1));
+                }
+            }
+        }
+        Ok(None)
     }
 
     /// Refuses a directory that holds something else.
@@ -319,9 +388,14 @@ impl Setup {
         let saved = save::load(&*self.files, &slot.catalogue(), &schema, &bodies, &store);
         let usable = match saved {
             Some(saved) => {
+                let state = &saved.0;
                 // What the log no longer has from there on cannot be replayed.
-                let reaches = log.reaches(saved.0.seq, &schema, &schema.hash)?;
-                reaches.then_some(saved)
+                let mut goes_on = log.reaches(state.seq, &schema, &schema.hash)?;
+                if let Some(tip) = &state.tip {
+                    // It may be another's log by now, or one that was put back from a copy.
+                    goes_on = goes_on && log.has_tip(state.seq, tip, &schema, &schema.hash)?;
+                }
+                goes_on.then_some(saved)
             }
             None => None,
         };
@@ -391,15 +465,23 @@ impl Setup {
 
     /// Where caches lie.
     fn cache(&self, store: &str, is_network: bool) -> Result<PathBuf> {
+        // A copy of a store has its id, but is another.
+        let own = || {
+            let root = self.layout.root();
+            let root = root.canonicalize().unwrap_or_else(|_| root.to_owned());
+            let hash = Sha256::digest(root.as_os_str().as_bytes());
+            let hash: String = hash[..4].iter().map(|b| format!("{b:02x}")).collect();
+            format!("{store}-{hash}")
+        };
         if let Some(cache) = &self.config.cache {
-            return Ok(cache.join(store));
+            return Ok(cache.join(own()));
         }
         if is_network {
             let home = std::env::var_os("XDG_CACHE_HOME")
                 .map(PathBuf::from)
                 .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
             let home = home.unwrap_or_else(std::env::temp_dir);
-            return Ok(home.join("osis").join(store));
+            return Ok(home.join("osis").join(own()));
         }
         let derived = self.layout.derived();
         std::fs::create_dir_all(&derived).map_err(|error| io_error(&derived, &error))?;

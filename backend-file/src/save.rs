@@ -15,12 +15,13 @@ use crate::bodies::{Bodies, Place};
 use crate::error::io_error;
 use crate::files::Files;
 use crate::keeper::Tree;
+use crate::log::Tip;
 use crate::record::{Hash, Held};
 use crate::shared::Shared;
 use crate::state::State;
 
 /// The first bytes of the file: what it is, in which format.
-const MAGIC: &[u8; 8] = b"osis-c01";
+const MAGIC: &[u8; 8] = b"osis-c02";
 
 /// What the cache of a process belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ pub(crate) struct Lineage {
 struct Saving<'a> {
     lineage: &'a Lineage,
     seq: u64,
+    tip: Option<&'a Tip>,
     next_ordinal: u64,
     types: Vec<Vec<SavingObject<'a>>>,
     tree: &'a Tree,
@@ -54,6 +56,7 @@ struct SavingObject<'a> {
 struct Saved {
     lineage: Lineage,
     seq: u64,
+    tip: Option<Tip>,
     next_ordinal: u64,
     types: Vec<Vec<SavedObject>>,
     tree: Tree,
@@ -87,6 +90,7 @@ pub(crate) fn save(shared: &Shared, state: &State, tree: &Tree) -> Result<()> {
     let saving = Saving {
         lineage: &shared.lineage,
         seq: state.seq,
+        tip: state.tip.as_deref(),
         next_ordinal: state.next_ordinal,
         types: types.collect(),
         tree,
@@ -143,6 +147,7 @@ pub(crate) fn load(
         .filter_map(|object| object.body);
     let adopted = bodies.adopt(places);
     let mut state = State::empty(schema, saved.seq);
+    state.tip = saved.tip.map(Arc::new);
     state.next_ordinal = saved.next_ordinal;
     for (ty, objects) in schema.types.iter().zip(saved.types) {
         for object in objects {

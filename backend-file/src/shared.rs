@@ -21,7 +21,7 @@ use crate::error::{io_error, unavailable};
 use crate::files::Files;
 use crate::keeper;
 use crate::layout::Layout;
-use crate::log::{Change, Entry, Log};
+use crate::log::{Change, Entry, Log, Tip};
 use crate::problems::Problems;
 use crate::save::Lineage;
 use crate::slot::Slot;
@@ -260,6 +260,7 @@ impl Shared {
             steps.push(state.take_in(&self.schema, &self.bodies, change, &load)?);
         }
         state.seq = entry.last;
+        state.tip = Some(Arc::new(Tip::of(entry, &self.schema)));
         state.trim_recent();
         Ok(steps)
     }

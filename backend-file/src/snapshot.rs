@@ -15,7 +15,6 @@ use osis_core::value::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
-use crate::error::too_late;
 use crate::record::Held;
 use crate::shared::Shared;
 use crate::state::State;
@@ -66,7 +65,7 @@ async fn within<T>(deadline: Option<Instant>, task: tokio::task::JoinHandle<T>) 
     let done = match deadline {
         Some(deadline) => timeout_at(deadline.into(), task)
             .await
-            .map_err(|_| too_late())?,
+            .map_err(|_| Error::too_late())?,
         None => task.await,
     };
     done.map_err(|error| Error::internal("a read broke off", error))
@@ -121,7 +120,7 @@ impl FileSnapshot {
         let permit = match self.deadline {
             Some(deadline) => timeout_at(deadline.into(), permit)
                 .await
-                .map_err(|_| too_late())?,
+                .map_err(|_| Error::too_late())?,
             None => permit.await,
         };
         let reading = tokio::task::spawn_blocking(move || {

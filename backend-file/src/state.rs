@@ -9,7 +9,7 @@ use osis_core::schema::{Schema, TypeId};
 use osis_core::table::Table;
 
 use crate::bodies::Bodies;
-use crate::log::{Change, Content};
+use crate::log::{Change, Content, Tip};
 use crate::record::{Hash, Held};
 
 /// How many records of the change feed are kept in memory; the log has the older ones.
@@ -21,6 +21,8 @@ const RECENT_MAX: usize = 100_000;
 pub(crate) struct State {
     /// The last commit in it.
     pub(crate) seq: u64,
+    /// The entry of the log with which that came; nothing where it is not known.
+    pub(crate) tip: Option<Arc<Tip>>,
     /// What the next version of an object gets as its ordinal.
     pub(crate) next_ordinal: u64,
     /// The objects of each type, in the order of the schema's types.
@@ -74,6 +76,7 @@ impl State {
             .collect();
         Self {
             seq,
+            tip: None,
             next_ordinal: 1,
             types,
             recent: imbl::Vector::new(),
@@ -205,25 +208,8 @@ impl State {
                 false => std::cmp::Ordering::Greater,
             });
         let from = from.unwrap_or_else(|at| at);
-        let mut changes: Vec<FeedRecord> = Vec::new();
-        let mut next = self.seq;
-        for record in self.recent.skip(from) {
-            if let Some(last) = changes.last()
-                && changes.len() >= limit
-                && last.seq != record.seq
-            {
-                next = last.seq;
-                break;
-            }
-            if types.is_empty() || types.contains(&record.type_id) {
-                changes.push(record);
-            }
-        }
-        Some(Feed {
-            changes,
-            next,
-            oldest,
-        })
+        let records = self.recent.skip(from);
+        Some(Feed::first(records, types, limit, self.seq, oldest))
     }
 }
 

@@ -24,8 +24,7 @@ use osis_core::time::Time;
 use osis_core::value::Value;
 use osis_host::turn::Ticket;
 
-use crate::error::too_late;
-use crate::log::{Change, Claim, Content, Entry};
+use crate::log::{Change, Claim, Content, Entry, Tip};
 use crate::record::Held;
 use crate::shared::Shared;
 use crate::state::{State, Step};
@@ -178,6 +177,7 @@ impl Thread {
             let _claiming = shared.claiming(entry.first);
             match shared.log.claim(&entry, &shared.schema)? {
                 Claim::Won => {
+                    group.state.tip = Some(Arc::new(Tip::of(&entry, &shared.schema)));
                     group.state.trim_recent();
                     shared.publish(&followers, group.state, group.steps, true);
                     return Ok(answers);
@@ -221,7 +221,7 @@ impl<'a> Group<'a> {
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
-            return Err(too_late());
+            return Err(Error::too_late());
         }
         let mut view = StateView {
             shared: self.shared,

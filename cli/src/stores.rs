@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use osis_backend_file::{FileBackend, FileConfig};
 use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
@@ -16,11 +17,13 @@ use crate::failure::Failure;
 /// What a command does with a store, which decides whether it may make one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Reads only: the store must be there.
-    Read,
-    /// Writes: a store that is not there is made.
-    Write,
-    /// Serves: as `Write`, and a schema change that loses nothing is applied.
+    /// Uses a store, which must be there: a mistyped name must not make one.
+    Use,
+    /// Tries a write of which nothing is kept: where there is no store, none is made.
+    Try,
+    /// Fills a store; one that is not there is made.
+    Fill,
+    /// Serves: as `Fill`, and a schema change that loses nothing is applied.
     Serve,
 }
 
@@ -28,7 +31,16 @@ impl Purpose {
     fn schema_policy(self) -> SchemaPolicy {
         match self {
             Self::Serve => SchemaPolicy::ApplyLossless,
-            Self::Read | Self::Write => SchemaPolicy::Stored,
+            Self::Use | Self::Try | Self::Fill => SchemaPolicy::Stored,
+        }
+    }
+
+    /// How long it waits for edits that people made in files while nothing ran. Who serves tells of
+    /// them later as well; who answers once does not.
+    fn patience(self) -> Duration {
+        match self {
+            Self::Serve => Duration::from_secs(2),
+            Self::Use | Self::Try | Self::Fill => Duration::from_secs(10),
         }
     }
 }
@@ -41,10 +53,18 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
     let schema = schema(common)?;
     let backend: Arc<dyn Backend> = match common.store.split_once(':') {
         Some(("sqlite", file)) if !file.is_empty() => {
-            Arc::new(sqlite(Path::new(file), schema, purpose)?)
+            let file = Path::new(file);
+            match is_to_be_opened(purpose, file, is_database(file))? {
+                true => Arc::new(sqlite(file, schema, purpose)?),
+                false => Arc::new(MemoryBackend::new(Arc::new(schema))),
+            }
         }
         Some(("file", directory)) if !directory.is_empty() => {
-            Arc::new(file(Path::new(directory), common, schema, purpose)?)
+            let directory = Path::new(directory);
+            match is_to_be_opened(purpose, directory, is_file_store(directory))? {
+                true => Arc::new(file(directory, common, schema, purpose)?),
+                false => Arc::new(MemoryBackend::new(Arc::new(schema))),
+            }
         }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
         Some((scheme @ ("postgres" | "postgresql"), _)) => {
@@ -64,7 +84,6 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
 }
 
 fn sqlite(file: &Path, schema: Schema, purpose: Purpose) -> Result<SqliteBackend, Failure> {
-    may_make(purpose, file, file)?;
     let config = SqliteConfig {
         schema: purpose.schema_policy(),
         ..SqliteConfig::new(file)
@@ -78,25 +97,50 @@ fn file(
     schema: Schema,
     purpose: Purpose,
 ) -> Result<FileBackend, Failure> {
-    // A directory may be there, with anything in it, and be no store.
-    may_make(purpose, directory, &directory.join("store.toml"))?;
     let config = FileConfig {
         cache: common.cache.clone(),
         schema: purpose.schema_policy(),
         ..FileConfig::new(directory)
     };
-    Ok(FileBackend::open(config, Some(schema))?)
+    let backend = FileBackend::open(config, Some(schema))?;
+    if !backend.take_in(purpose.patience()) && purpose != Purpose::Serve {
+        tracing::warn!(
+            store = %directory.display(),
+            "not all files were looked at in time: the answer may lack edits that were made while \
+             nothing ran"
+        );
+    }
+    Ok(backend)
 }
 
-/// Refuses to make a store for who only wants to read one; `sign` is there where a store is.
-fn may_make(purpose: Purpose, place: &Path, sign: &Path) -> Result<(), Failure> {
-    if purpose == Purpose::Read && !sign.exists() {
-        return Err(Failure::new(format!(
-            "error: there is no store at {}; name one with --store, or make it with osis serve or osis seed",
+/// Whether there is something of a SQLite store in a file. One without a byte is none yet.
+fn is_database(file: &Path) -> bool {
+    std::fs::metadata(file).is_ok_and(|found| found.is_dir() || found.len() > 0)
+}
+
+/// Whether there is something of a file store in a directory. It may have anything else in it.
+fn is_file_store(directory: &Path) -> bool {
+    directory.is_file()
+        || ["store.toml", "schema.toml", "log"]
+            .iter()
+            .any(|name| directory.join(name).exists())
+}
+
+/// Whether a store is opened, or made: `false` where a write is only tried and there is none.
+///
+/// # Errors
+/// If there is none, and the command must not make one.
+fn is_to_be_opened(purpose: Purpose, place: &Path, is_there: bool) -> Result<bool, Failure> {
+    match purpose {
+        Purpose::Fill | Purpose::Serve => Ok(true),
+        Purpose::Try => Ok(is_there),
+        Purpose::Use if is_there => Ok(true),
+        Purpose::Use => Err(Failure::new(format!(
+            "error: there is no store at {}; name another with --store, or make one there with \
+             osis serve, osis seed or osis import",
             place.display()
-        )));
+        ))),
     }
-    Ok(())
 }
 
 /// The schema that the options name: the built-in one and files beside it.

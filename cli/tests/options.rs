@@ -30,7 +30,7 @@ fn the_command_line_wins_over_the_environment_that_over_the_file_that_over_the_d
     let dir = folder();
     let file = |text: &str| std::fs::write(dir.path().join("osis.toml"), text).unwrap();
     let call = |args: &[&str], environment: &[(&str, &str)]| {
-        let args: Vec<&str> = args.iter().copied().chain(["call", "osis_info"]).collect();
+        let args: Vec<&str> = args.iter().copied().chain(["import"]).collect();
         let output = osis(dir.path(), &args, environment);
         assert!(output.status.success(), "{}", error(&output));
     };
@@ -61,11 +61,7 @@ fn flags_can_be_set_and_unset_everywhere() {
         assert!(output.status.success(), "{}", error(&output));
         out(&output).starts_with('{')
     };
-    assert!(
-        osis(dir.path(), &["call", "osis_info"], &[])
-            .status
-            .success()
-    );
+    assert!(osis(dir.path(), &["import"], &[]).status.success());
     assert!(!digest(&[], &[]));
     assert!(digest(&["--json"], &[]));
     assert!(digest(&[], &[("OSIS_JSON", "1")]));
@@ -117,6 +113,7 @@ fn the_exit_status_tells_done_failed_and_misused() {
     for (args, status, words) in [
         (&["--help"][..], 0, ""),
         (&["--version"], 0, ""),
+        (&["import"], 0, ""),
         (&["call", "osis_info"], 0, ""),
         (&["frob"], 2, "unrecognized subcommand"),
         (&["digest", "--frob"], 2, "unexpected argument"),
@@ -228,27 +225,106 @@ fn a_schema_with_an_error_is_refused_before_anything_is_opened() {
 }
 
 #[test]
-fn a_file_store_is_made_by_who_writes_and_not_by_who_reads() {
+fn a_store_is_made_by_who_fills_it_and_not_by_who_asks() {
+    let seed = "[[developer]]\nemail = \"ada@example.org\"\nname = \"Ada\"\n";
+    for store in [
+        "file:x",
+        "file:x/deeper",
+        "sqlite:x/osis.db",
+        "sqlite:empty.db",
+    ] {
+        let dir = folder();
+        // A folder with something in it, or a file with nothing, is no store yet.
+        std::fs::create_dir(dir.path().join("x")).unwrap();
+        std::fs::write(dir.path().join("x/README.md"), "mine").unwrap();
+        std::fs::write(dir.path().join("empty.db"), "").unwrap();
+        std::fs::write(dir.path().join("seed.toml"), seed).unwrap();
+        let before = paths(dir.path());
+        let run = |args: &[&str]| {
+            let args: Vec<&str> = args.iter().copied().chain(["--store", store]).collect();
+            osis(dir.path(), &args, &[])
+        };
+        for args in [
+            &["digest"][..],
+            &["export"],
+            &["schema", "show"],
+            &["call", "osis_info"],
+            &["call", "app_get", "{\"id\": \"none\"}"],
+            &["call", "app_new", "{\"data\": {}}"],
+        ] {
+            let refused = run(args);
+            assert_eq!(refused.status.code(), Some(1), "{args:?} {store}");
+            let place = store.split_once(':').unwrap().1;
+            let wanted = format!("there is no store at {place}; ");
+            assert!(error(&refused).contains(&wanted), "{}", error(&refused));
+            assert_eq!(paths(dir.path()), before, "{args:?} {store}");
+        }
+        let tried = run(&["seed", "--dry-run", "seed.toml"]);
+        assert!(out(&tried).starts_with("1 created, "), "{}", error(&tried));
+        assert_eq!(paths(dir.path()), before, "a dry run of {store}");
+        let made = run(&["seed", "seed.toml"]);
+        assert!(out(&made).starts_with("1 created, "), "{}", error(&made));
+        let tried = run(&["seed", "--dry-run", "seed.toml"]);
+        assert!(out(&tried).starts_with("0 created, "), "{}", error(&tried));
+        let info = run(&["call", "osis_info"]);
+        let kind = store.split_once(':').unwrap().0;
+        let wanted = format!("\"store\":\"{kind}\"");
+        assert!(out(&info).contains(&wanted), "{}", out(&info));
+        assert!(dir.path().join("x/README.md").exists());
+    }
+}
+
+/// All that lies in a folder and below.
+fn paths(folder: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(paths(&path));
+        }
+        found.push(path);
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn a_command_sees_what_was_edited_while_nothing_ran() {
     let dir = folder();
-    // A folder with something in it is no store yet.
-    std::fs::create_dir(dir.path().join("x")).unwrap();
-    std::fs::write(dir.path().join("x/README.md"), "mine").unwrap();
-    let missing = osis(dir.path(), &["digest", "--store", "file:x"], &[]);
-    assert_eq!(missing.status.code(), Some(1), "{}", error(&missing));
-    assert!(
-        error(&missing).contains("there is no store at x"),
-        "{}",
-        error(&missing)
-    );
-    assert!(!dir.path().join("x/store.toml").exists());
-    let call = ["call", "osis_info", "--store", "file:x"];
-    let made = osis(dir.path(), &call, &[]);
-    assert!(made.status.success(), "{}", error(&made));
-    assert!(out(&made).contains("\"store\":\"file\""), "{}", out(&made));
-    assert!(dir.path().join("x/store.toml").exists());
-    let digest = osis(dir.path(), &["digest", "--store", "file:x"], &[]);
-    assert!(digest.status.success(), "{}", error(&digest));
-    assert!(dir.path().join("x/README.md").exists());
+    let seed = "[[developer]]\nid = \"ada-1\"\nemail = \"ada@example.org\"\nname = \"Ada\"\n";
+    std::fs::write(dir.path().join("seed.toml"), seed).unwrap();
+    let run = |args: &[&str]| {
+        let args: Vec<&str> = args.iter().copied().chain(["--store", "file:x"]).collect();
+        let output = osis(dir.path(), &args, &[]);
+        assert!(output.status.success(), "{args:?}: {}", error(&output));
+        out(&output)
+    };
+    run(&["seed", "seed.toml"]);
+    let file = |id: &str| {
+        let folder = format!("x/developers/{}", &id[id.len() - 2..]);
+        dir.path().join(folder).join(format!("{id}.otoml"))
+    };
+    let get = ["call", "developer_get", "{\"id\": \"ada-1\"}"];
+    for (command, name) in [(&get[..], "Lovelace"), (&["export"], "Byron")] {
+        let text = std::fs::read_to_string(file("ada-1")).unwrap();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("name ="))
+            .unwrap();
+        std::fs::write(
+            file("ada-1"),
+            text.replace(line, &format!("name = \"{name}\"")),
+        )
+        .unwrap();
+        let answer = run(command);
+        assert!(answer.contains(&format!("\"name\":\"{name}\"")), "{answer}");
+    }
+    // In the wrong folder, which is another way to take.
+    let text = "email = \"bob@example.org\"\nname = \"Bob\"\n";
+    std::fs::write(dir.path().join("x/developers/bob-1.otoml"), text).unwrap();
+    std::fs::remove_file(file("ada-1")).unwrap();
+    let left = run(&["export"]);
+    assert!(left.contains("bob-1") && !left.contains("ada-1"), "{left}");
 }
 
 #[test]
@@ -258,7 +334,7 @@ fn caches_of_a_file_store_lie_where_one_says() {
         (&[], &[("OSIS_CACHE", "own")]),
     ] {
         let dir = folder();
-        let call: Vec<&str> = ["call", "osis_info", "--store", "file:x"]
+        let call: Vec<&str> = ["import", "--store", "file:x"]
             .iter()
             .chain(args)
             .copied()

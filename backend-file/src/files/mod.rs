@@ -3,6 +3,8 @@
 //! The engine touches the disk through [`Files`] alone (Tantivy's index and the bodies of the cache
 //! excepted, which are derived), so that a test can make any single call fail, lie or be the last.
 
+#[cfg(test)]
+mod bent;
 mod disk;
 pub mod faulty;
 
@@ -10,6 +12,8 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 
+#[cfg(test)]
+pub(crate) use bent::Bent;
 pub use disk::Disk;
 
 /// Calls on files. All block; none is retried inside.

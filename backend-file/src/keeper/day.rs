@@ -38,7 +38,8 @@ pub(super) struct DaySuspect {
     type_id: TypeId,
     stamp: Option<Stamp>,
     due: Instant,
-    since: Instant,
+    /// Since when it is suspected.
+    pub(super) since: Instant,
 }
 
 /// What blocks of a file come to.

@@ -48,10 +48,7 @@ impl Worker<'_> {
             let mut has_taken = false;
             let mut answers = answers.into_iter();
             for edit in left.drain(..) {
-                match answers
-                    .next()
-                    .unwrap_or_else(|| Err(crate::error::closed()))
-                {
+                match answers.next().unwrap_or_else(|| Err(Error::closed())) {
                     Ok(commit) => {
                         has_taken = true;
                         self.is_taken(&edit, &commit);

@@ -44,6 +44,7 @@ use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
@@ -112,6 +113,13 @@ impl Keeper {
             // It ends early where the keeper does.
             let _ = receiver.recv();
         }
+    }
+
+    /// Looks at all files, and waits until what people changed in them is taken in or refused, but
+    /// not longer than that; whether it came to it.
+    pub(crate) fn take_in(&self, longest: Duration) -> bool {
+        let (sender, receiver) = channel();
+        self.orders.send(Order::TakeIn(sender)).is_ok() && receiver.recv_timeout(longest).is_ok()
     }
 
     /// Folds what is left, saves what is known, and ends. Again: nothing.

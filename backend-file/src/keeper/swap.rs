@@ -259,6 +259,7 @@ impl Worker<'_> {
             && error.kind() == io::ErrorKind::NotFound
             && let Some(shard) = path.parent()
         {
+            self.shared.log.check_home().map_err(io::Error::other)?;
             files.create_directory(shard)?;
             created = files.create(&temporary, text.as_bytes(), false);
         }

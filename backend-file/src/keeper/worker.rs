@@ -36,12 +36,18 @@ const TICK: Duration = Duration::from_millis(40);
 const REST_MAX: Duration = Duration::from_millis(60);
 /// How long closing goes on trying.
 const CLOSE_MAX: Duration = Duration::from_secs(60);
+/// How long what comes of files that a walk found may take, beyond that they are looked at: one that
+/// lay in the wrong folder is looked at again where it belongs.
+const FOLLOWS: Duration = Duration::from_secs(1);
+const FOLLOWS_NETWORK: Duration = Duration::from_secs(3);
 
 /// What the keeper is asked to do.
 #[derive(Debug)]
 pub(super) enum Order {
     /// Answer when all is folded and all edits are taken in.
     Settle(Sender<()>),
+    /// Look at all files, and answer when the edits in them are taken in or refused.
+    TakeIn(Sender<()>),
     /// Fold all, save, and end.
     Close,
     /// Look at this path.
@@ -92,6 +98,8 @@ pub(super) struct Worker<'a> {
     /// What is taken in was taken into the state before this process kept files.
     pub(super) is_starting: bool,
     settling: Vec<Sender<()>>,
+    /// Who waits for the edits that a walk has found, which was at this time.
+    taking_in: Vec<(Sender<()>, Instant)>,
     rest_until: Instant,
     pub(super) failures: u32,
     pub(super) changed_at: Instant,
@@ -158,6 +166,7 @@ impl<'a> Worker<'a> {
             failing: None,
             is_starting: false,
             settling: Vec::new(),
+            taking_in: Vec::new(),
             rest_until: now,
             failures: 0,
             changed_at: now,
@@ -205,6 +214,7 @@ impl<'a> Worker<'a> {
                     let _ = sender.send(());
                 }
             }
+            self.answer_taken_in();
         }
     }
 
@@ -213,10 +223,15 @@ impl<'a> Worker<'a> {
         let mut paths = Vec::new();
         let mut walks = false;
         let mut closes = false;
+        let mut taking_in = Vec::new();
         while let Ok(order) = self.orders.try_recv() {
             match order {
                 Order::Settle(sender) => {
                     self.settling.push(sender);
+                    walks = true;
+                }
+                Order::TakeIn(sender) => {
+                    taking_in.push(sender);
                     walks = true;
                 }
                 Order::Close => closes = true,
@@ -229,7 +244,34 @@ impl<'a> Worker<'a> {
         } else if !paths.is_empty() && !closes {
             self.look(&paths);
         }
+        let walked = Instant::now();
+        let taking_in = taking_in.into_iter().map(|sender| (sender, walked));
+        self.taking_in.extend(taking_in);
         closes
+    }
+
+    /// Answers those who wait for edits that are taken in by now. What another process writes all the
+    /// time may be found anew again and again: nobody waits for that.
+    fn answer_taken_in(&mut self) {
+        if self.taking_in.is_empty() {
+            return;
+        }
+        let objects = self.suspects.values().map(|suspect| suspect.since);
+        let days = self.day_suspects.values().map(|suspect| suspect.since);
+        let oldest = objects.chain(days).min();
+        let follows = match self.shared.is_network {
+            true => FOLLOWS_NETWORK,
+            false => FOLLOWS,
+        };
+        self.taking_in.retain(|(sender, walked)| {
+            let is_done = oldest.is_none_or(|oldest| oldest > *walked)
+                && (oldest.is_none() || walked.elapsed() > follows);
+            if is_done {
+                // Who no longer waits needs no answer.
+                let _ = sender.send(());
+            }
+            !is_done
+        });
     }
 
     /// Makes all that waits due now.
@@ -268,6 +310,11 @@ impl<'a> Worker<'a> {
         let now = Instant::now();
         if self.next_due().is_none_or(|due| due > now) {
             return Round::Done;
+        }
+        if let Err(error) = self.shared.log.check_home() {
+            let path = self.shared.layout.store_file();
+            self.note_failure(&path, &std::io::Error::other(error));
+            return Round::Failed;
         }
         let held = match self.turn.take() {
             Ok(Some(held)) => held,

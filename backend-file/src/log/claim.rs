@@ -78,6 +78,7 @@ impl Log {
             let message = "the outcome of an earlier write is unknown; open the store again";
             return Err(unavailable(None, message.to_owned()));
         }
+        self.check_home()?;
         let path = self.layout.entry(first);
         let failed = |error: io::Error| io_error(&path, &error);
         // Saves a draft and its sync where the race is lost already.
@@ -268,6 +269,7 @@ impl Log {
                 synced => synced.map_err(|error| at(&before, &error))?,
             }
         }
+        self.check_home()?;
         let made = self.files.create_directory(&folder);
         made.map_err(|error| at(&folder, &error))?;
         let synced = self.files.sync(&log);

@@ -26,6 +26,7 @@ impl Log {
             .as_ref()
             .is_err_and(|error| error.kind() == ErrorKind::NotFound)
         {
+            self.check_home().map_err(io::Error::other)?;
             self.files.create_directory(&self.layout.log_drafts())?;
             written = self.files.create(&path, bytes, true);
         }

@@ -27,6 +27,7 @@ mod prune;
 mod schemas;
 #[cfg(test)]
 mod tests;
+mod tip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -41,10 +42,12 @@ use osis_core::time::Time;
 
 use crate::error::{corrupt, io_error};
 use crate::files::Files;
+use crate::home::Home;
 use crate::layout::{Layout, Numbered, SEGMENT};
 
 pub(crate) use claim::Claim;
 pub(crate) use entry::{Change, Content, Entry};
+pub(crate) use tip::Tip;
 
 /// How much of an entry is read where only its head is asked for: a shorter one is read whole, and
 /// verified.
@@ -55,6 +58,8 @@ const HEAD_MAX: usize = 64 << 10;
 pub(crate) struct Log {
     files: Arc<dyn Files>,
     layout: Layout,
+    /// The store that this is the log of.
+    home: Home,
     writer: String,
     drafts: AtomicU64,
     /// The segment, plus one, whose folder this process knows to be there durably; 0 for none.
@@ -85,6 +90,7 @@ impl Log {
     /// Those of the file system.
     pub(crate) fn open(files: Arc<dyn Files>, layout: Layout) -> Result<Self> {
         let log = Self {
+            home: Home::open(Arc::clone(&files), &layout)?,
             files,
             layout,
             // No other process of any host has this name, nor will one ever have it.
@@ -106,6 +112,14 @@ impl Log {
         log.oldest_now()?;
         log.sweep();
         Ok(log)
+    }
+
+    /// Refuses where the store is no longer where it was opened: before anything is written there.
+    ///
+    /// # Errors
+    /// `Unavailable`; those of the file system.
+    pub(crate) fn check_home(&self) -> Result<()> {
+        self.home.check()
     }
 
     /// The name of this process in the entries that it writes.

@@ -3,7 +3,7 @@
 //! objects' files, the index and a cache built anew agree.
 
 use std::collections::BTreeMap;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,8 +19,9 @@ use osis_core::value::Value;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
+use crate::files::Bent;
 use crate::files::faulty::{Fault, Faulty};
-use crate::{Disk, FileBackend, FileConfig, Files, Stamp};
+use crate::{FileBackend, FileConfig, Files};
 
 const SCHEMA: &str = r#"
 name = "faults"
@@ -38,55 +39,6 @@ plural = "folders"
 [types.folder.fields]
 name = { type = "string", required = true }
 "#;
-
-/// The disk without syncs, which no kill -9 needs: so that there is time for every call.
-#[derive(Debug)]
-struct Quick;
-
-impl Files for Quick {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read(path)
-    }
-    fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        Disk.read_start(path, limit)
-    }
-    fn create(&self, path: &Path, bytes: &[u8], _: bool) -> io::Result<()> {
-        Disk.create(path, bytes, false)
-    }
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.link(from, to)
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename_new(from, to)
-    }
-    fn exchange(&self, a: &Path, b: &Path) -> io::Result<()> {
-        Disk.exchange(a, b)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
-    }
-    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
-        Disk.stamp(path)
-    }
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        Disk.list(directory)
-    }
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        Disk.create_directory(path)
-    }
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_directory(path)
-    }
-    fn sync(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-    fn sync_all(&self, _: &Path) -> io::Result<()> {
-        Ok(())
-    }
-}
 
 fn schema() -> Schema {
     load(&[Source::new("faults.toml", SCHEMA)]).unwrap()
@@ -218,7 +170,7 @@ fn found(runtime: &Runtime, backend: &FileBackend, word: &str) -> Vec<Id> {
 
 /// Holds a store against what is known of it.
 fn verify(runtime: &Runtime, directory: &Path, known: &Known) {
-    let backend = open(directory, Arc::new(Quick)).unwrap();
+    let backend = open(directory, Arc::new(Bent::quick())).unwrap();
     let rows = notes(runtime, &backend);
     for (name, texts) in &known.0 {
         let row = rows.iter().find(|row| row.id.as_str() == *name);
@@ -255,7 +207,7 @@ fn verify(runtime: &Runtime, directory: &Path, known: &Known) {
     drop(backend);
     // What is derived can be built anew.
     std::fs::remove_dir_all(directory.join(".osis")).unwrap();
-    let backend = open(directory, Arc::new(Quick)).unwrap();
+    let backend = open(directory, Arc::new(Bent::quick())).unwrap();
     assert_eq!(notes(runtime, &backend), rows);
     runtime.block_on(backend.close()).unwrap();
 }
@@ -290,7 +242,7 @@ fn every_call(kind: usize) {
     let is_all = std::env::var("OSIS_FAULTS").is_ok_and(|wanted| wanted == "all");
     let runtime = runtime();
     let quiet = directory();
-    let counting = Arc::new(Faulty::counting(Arc::new(Quick)));
+    let counting = Arc::new(Faulty::counting(Arc::new(Bent::quick())));
     let files: Arc<dyn Files> = Arc::clone(&counting) as _;
     let known = live(&runtime, quiet.path(), &files);
     assert!(known.0.values().all(|texts| texts.len() == 1), "{known:?}");
@@ -300,7 +252,7 @@ fn every_call(kind: usize) {
     let in_turn = |at: &u64| is_all || at % FAULTS.len() as u64 == kind as u64;
     for at in (1..=calls).filter(in_turn) {
         let directory = directory();
-        let faulty = Arc::new(Faulty::new(Arc::new(Quick), at, fault));
+        let faulty = Arc::new(Faulty::new(Arc::new(Bent::quick()), at, fault));
         let files: Arc<dyn Files> = Arc::clone(&faulty) as _;
         let known = live(&runtime, directory.path(), &files);
         eprintln!("{at} of {calls}: {fault:?} at {:?}", faulty.struck());

@@ -39,7 +39,7 @@ use self::shape::Shape;
 use self::worker::{FIRST, Worker};
 use self::writing::{Source, Writing};
 use crate::bodies::Bodies;
-use crate::error::{closed, io_error, too_late};
+use crate::error::io_error;
 use crate::state::{Applied, State};
 
 pub(crate) use self::pair::Searchable;
@@ -116,7 +116,7 @@ impl TextIndex {
                     let now = told.borrow_and_update();
                     match &now.pair {
                         Some(pair) if pair.state().seq >= at_least => return Ok(Arc::clone(pair)),
-                        _ if now.is_closed => return Err(closed()),
+                        _ if now.is_closed => return Err(Error::closed()),
                         _ => {}
                     }
                     if let Some(failed) = &now.failed {
@@ -127,13 +127,13 @@ impl TextIndex {
                     }
                 }
                 self.link.ask(at_least);
-                told.changed().await.map_err(|_| closed())?;
+                told.changed().await.map_err(|_| Error::closed())?;
             }
         };
         match deadline {
             Some(deadline) => timeout_at(deadline.into(), waiting)
                 .await
-                .map_err(|_| too_late())?,
+                .map_err(|_| Error::too_late())?,
             None => waiting.await,
         }
     }

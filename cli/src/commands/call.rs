@@ -57,7 +57,7 @@ async fn local(
     method: &str,
     params: Option<&RawValue>,
 ) -> Result<String, Failure> {
-    let store = stores::open(common, Purpose::Write)?;
+    let store = stores::open(common, Purpose::Use)?;
     let service = Service::new(store.clone(), Limits::default());
     let params = match params {
         None => Json::Null,

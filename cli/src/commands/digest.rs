@@ -10,7 +10,7 @@ use crate::progress;
 use crate::stores::{self, Purpose};
 
 pub(super) async fn run(common: &Common) -> Result<(), Failure> {
-    let store = stores::open(common, Purpose::Read)?;
+    let store = stores::open(common, Purpose::Use)?;
     let bar = progress::counter("digested");
     let digests =
         osis_migrate::digest::digest(&store, &Principal::Operator, &mut |n| bar.inc(n)).await?;

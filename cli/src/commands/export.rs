@@ -13,7 +13,7 @@ use crate::progress;
 use crate::stores::{self, Purpose};
 
 pub(super) async fn run(common: &Common, options: &Export) -> Result<(), Failure> {
-    let store = stores::open(common, Purpose::Read)?;
+    let store = stores::open(common, Purpose::Use)?;
     let selection = selection(&store, options)?;
     let mut out: Box<dyn Write + Send> = match &options.file {
         None => Box::new(BufWriter::new(std::io::stdout())),

@@ -20,7 +20,7 @@ pub(super) async fn run(common: &Common, options: &Import) -> Result<(), Failure
             Failure::new(format!("error: cannot read {}: {error}", path.display()))
         })?)),
     };
-    let store = stores::open(common, Purpose::Write)?;
+    let store = stores::open(common, Purpose::Fill)?;
     let bar = progress::counter("imported");
     let done = import(&store, &Principal::Operator, &mut lines, &mut |n| {
         bar.inc(n);

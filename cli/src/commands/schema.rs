@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::stores::{self, Purpose};
 
 pub(super) async fn show(common: &Common) -> Result<(), Failure> {
-    let store = stores::open(common, Purpose::Read)?;
+    let store = stores::open(common, Purpose::Use)?;
     let schema = store.schema();
     if common.json {
         print(schema.to_json());

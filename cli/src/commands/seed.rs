@@ -13,7 +13,11 @@ use crate::progress;
 use crate::stores::{self, Purpose};
 
 pub(super) async fn run(common: &Common, options: &Seed) -> Result<(), Failure> {
-    let store = stores::open(common, Purpose::Write)?;
+    let purpose = match options.dry_run {
+        true => Purpose::Try,
+        false => Purpose::Fill,
+    };
+    let store = stores::open(common, purpose)?;
     let mode = match options.mode {
         Mode::Insert => SeedMode::Insert,
         Mode::Update => SeedMode::Update,

@@ -13,7 +13,7 @@ use super::read::Base;
 use super::{Ground, version_of};
 use crate::error::{corrupt, io_error};
 use crate::layout::{Layout, Numbered, SEGMENT};
-use crate::log::{Change, Content, Entry};
+use crate::log::{Change, Content, Entry, Tip};
 use crate::record::Version;
 
 /// What the log says of each object that its entries name.
@@ -24,6 +24,8 @@ pub(super) struct History {
     pub(super) records: Vec<FeedRecord>,
     /// The last commit.
     pub(super) last: u64,
+    /// The entry that it is in, where that is read.
+    pub(super) tip: Option<Tip>,
 }
 
 /// What the log says of an object.
@@ -124,6 +126,7 @@ impl History {
                 break;
             };
             history.last = entry.last;
+            history.tip = (entry.schema == *hash).then(|| Tip::of(&entry, ground.schema));
             if entry.schema == *hash {
                 history.take(ground.schema, entry.changes);
             } else if entry.new_schema.is_none() || !entry.changes.is_empty() {

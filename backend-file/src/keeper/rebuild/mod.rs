@@ -254,6 +254,7 @@ fn state_of(ground: &Ground<'_>, objects: Objects, history: &History, begin: u64
         state.push_record(record.clone());
     }
     state.seq = history.last;
+    state.tip = history.tip.clone().map(Arc::new);
     state.trim_recent();
     Ok(state)
 }

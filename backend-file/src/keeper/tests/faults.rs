@@ -2,8 +2,8 @@
 
 use std::io::ErrorKind;
 
-use super::plain::Plain;
 use super::*;
+use crate::files::Bent;
 use crate::files::faulty::{Fault, Faulty};
 
 /// Folds a new object, a changed one, one that a person has commented, one whose file a person has
@@ -11,7 +11,7 @@ use crate::files::faulty::{Fault, Faulty};
 /// good ones.
 fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     let disk: Arc<dyn Files> = if network {
-        Arc::new(Plain)
+        Arc::new(Bent::plain())
     } else {
         Arc::new(Disk)
     };

@@ -1,76 +1,12 @@
 //! A file system that cannot swap two files in one step, as those across a network.
 
-use std::io;
-
 use super::*;
-use crate::files::Stamp;
-
-/// The disk, without swaps.
-#[derive(Debug)]
-pub(super) struct Plain;
-
-impl Files for Plain {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        Disk.read(path)
-    }
-
-    fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>> {
-        Disk.read_start(path, limit)
-    }
-
-    fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-        Disk.create(path, bytes, durable)
-    }
-
-    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.link(from, to)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename(from, to)
-    }
-
-    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
-        Disk.rename_new(from, to)
-    }
-
-    fn exchange(&self, _: &Path, _: &Path) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        Disk.remove(path)
-    }
-
-    fn stamp(&self, path: &Path) -> io::Result<Option<Stamp>> {
-        Disk.stamp(path)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        Disk.list(directory)
-    }
-
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        Disk.create_directory(path)
-    }
-
-    fn remove_directory(&self, path: &Path) -> io::Result<()> {
-        Disk.remove_directory(path)
-    }
-
-    fn sync(&self, directory: &Path) -> io::Result<()> {
-        Disk.sync(directory)
-    }
-
-    fn sync_all(&self, path: &Path) -> io::Result<()> {
-        Disk.sync_all(path)
-    }
-}
+use crate::files::Bent;
 
 #[test]
 fn two_hosts_fold_the_same_objects() {
     let dir = store();
-    let hosts = [0, 1].map(|_| start_on(dir.path(), Arc::new(Plain), true));
+    let hosts = [0, 1].map(|_| start_on(dir.path(), Arc::new(Bent::plain()), true));
     for n in 0..60 {
         let id = format!("app-{}", n % 6);
         if n < 6 {

@@ -79,5 +79,5 @@ fn edits_in_place_are_never_lost() {
 
 #[test]
 fn edits_are_never_lost_without_swaps() {
-    race(true, Arc::new(super::plain::Plain));
+    race(true, Arc::new(crate::files::Bent::plain()));
 }

@@ -70,6 +70,46 @@ fn compacting_changes_nothing_that_is_read() {
 }
 
 #[test]
+fn a_history_is_told_from_another_after_slimming_and_packing() {
+    let schema = schema();
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let last = sparse(dir.path(), |_| "x".repeat(70_000));
+    let log = open(dir.path());
+    let mut tips = Vec::new();
+    while let Some(entry) = {
+        let reached = tips.last().map_or(0, |(seq, _)| *seq);
+        log.next(reached + 1, &schema, &schema.hash).unwrap()
+    } {
+        tips.push((entry.last, Tip::of(&entry, &schema)));
+    }
+    let others = open(other.path());
+    let mut strange = Vec::new();
+    for (n, (seq, _)) in tips.iter().enumerate() {
+        let first = n.checked_sub(1).map_or(1, |before| tips[before].0 + 1);
+        std::fs::create_dir_all(others.layout.segment(first)).unwrap();
+        let changes = vec![note(*seq, 7, 1, "another")];
+        let entry = entry(&others, &schema, first, *seq, changes);
+        std::fs::write(others.layout.entry(first), entry.encode(&schema)).unwrap();
+        strange.push((*seq, Tip::of(&entry, &schema)));
+    }
+    let check = || {
+        for ((seq, tip), (_, strange)) in tips.iter().zip(&strange) {
+            let has = |log: &Log, tip| log.has_tip(*seq, tip, &schema, &schema.hash).unwrap();
+            assert!(has(&log, tip) && has(&others, strange), "{seq}");
+            assert!(!has(&log, strange) && !has(&others, tip), "{seq}");
+        }
+        let (seq, tip) = &tips[2];
+        let beyond = log.has_tip(seq + 1, tip, &schema, &schema.hash);
+        assert!(!beyond.unwrap());
+    };
+    check();
+    compact(&log, last).unwrap();
+    compact(&others, last).unwrap();
+    assert_eq!(others.list().unwrap().packs.len(), 3);
+    check();
+}
+
+#[test]
 fn large_entries_lose_their_objects_once() {
     let dir = tempfile::tempdir().unwrap();
     let last = sparse(dir.path(), |_| "x".repeat(70_000));

@@ -14,7 +14,7 @@ use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_core::value::Value;
 
-use super::{Change, Claim, Content, Entry, Log};
+use super::{Change, Claim, Content, Entry, Log, Tip};
 use crate::files::{Disk, Files};
 use crate::layout::Layout;
 
