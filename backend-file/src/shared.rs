@@ -147,6 +147,12 @@ impl Shared {
         held.map(|held| self.bodies.join(held)).transpose()
     }
 
+    /// Whether a look at the log is due, which on a network volume is not at each read.
+    pub(crate) fn is_look_due(&self) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY)
+    }
+
     /// Whether the log has an entry that this process has not taken in and that somebody may have
     /// been told of. Costs one look at the file system, on a network volume at most every few
     /// milliseconds.

@@ -47,10 +47,18 @@ impl Source {
         self: &Arc<Self>,
         deadline: Option<Instant>,
     ) -> Result<FileSnapshot> {
-        if self.shared.is_behind()? {
+        // A volume that does not answer must hold up nobody but who waits for it.
+        let may_block = match self.shared.is_network {
+            true => self.shared.is_look_due(),
+            false => self.shared.is_behind()?,
+        };
+        if may_block {
             let shared = Arc::clone(&self.shared);
-            let catching_up = tokio::task::spawn_blocking(move || shared.catch_up().map(drop));
-            within(deadline, catching_up).await??;
+            let catching_up = move || match shared.is_behind()? {
+                true => shared.catch_up().map(drop),
+                false => Ok(()),
+            };
+            within(deadline, tokio::task::spawn_blocking(catching_up)).await??;
         }
         Ok(FileSnapshot {
             state: self.shared.state(),

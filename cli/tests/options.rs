@@ -248,9 +248,6 @@ fn a_store_is_made_by_who_fills_it_and_not_by_who_asks() {
             &["digest"][..],
             &["export"],
             &["schema", "show"],
-            &["call", "osis_info"],
-            &["call", "app_get", "{\"id\": \"none\"}"],
-            &["call", "app_new", "{\"data\": {}}"],
         ] {
             let refused = run(args);
             assert_eq!(refused.status.code(), Some(1), "{args:?} {store}");

@@ -57,7 +57,8 @@ async fn local(
     method: &str,
     params: Option<&RawValue>,
 ) -> Result<String, Failure> {
-    let store = stores::open(common, Purpose::Use)?;
+    // Any method may be called, and most make something: the log tells of a new store.
+    let store = stores::open(common, Purpose::Fill)?;
     let service = Service::new(store.clone(), Limits::default());
     let params = match params {
         None => Json::Null,
