@@ -80,7 +80,6 @@ impl FileBackend {
             })
             .map_err(|error| Error::internal("the follower's thread cannot be started", error))?
         };
-        shared.bodies.reclaim();
         let cpus = std::thread::available_parallelism().map_or(4, usize::from);
         Ok(Self {
             source: Arc::new(Source {
@@ -124,7 +123,6 @@ impl FileBackend {
 
 /// Finishes what is under way. The keeper's edits go through the writer, which ends after it.
 fn close(source: &Source, parts: &Parts) {
-    source.shared.bodies.keep();
     parts.follower.close();
     parts.keeper.close();
     parts.writer.close();

@@ -3,6 +3,7 @@
 //! It is derived. A file that is damaged, of another format, schema or store, or that is not there,
 //! is no fault: everything is built anew from the objects' files and the log.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -75,13 +76,22 @@ struct SavedObject {
 /// # Errors
 /// Those of the file system; what was saved before is then still there.
 pub(crate) fn save(shared: &Shared, state: &State, tree: &Tree) -> Result<()> {
+    let bodies = &shared.bodies;
+    if let Err(error) = bodies.compact() {
+        tracing::warn!(%error, "the caches take more room than they need");
+    }
     // What the catalogue refers to is there before it.
-    shared.bodies.sync()?;
+    bodies.sync()?;
+    let mut named = BTreeSet::new();
     let types = state.types.iter().map(|objects| {
         let held = objects.table.iter();
         held.map(|held| SavingObject {
             row: &held.row,
-            body: held.body.as_ref().map(crate::bodies::Body::place),
+            body: held.body.as_ref().map(|body| {
+                let place = body.place();
+                named.insert(place.file());
+                place
+            }),
             ordinal: held.ordinal,
             hash: held.hash,
         })
@@ -101,7 +111,9 @@ pub(crate) fn save(shared: &Shared, state: &State, tree: &Tree) -> Result<()> {
         .map_err(|error| Error::internal("the catalogue cannot be written", error))?;
     let checksum = crc32fast::hash(&bytes[MAGIC.len() + 4..]).to_le_bytes();
     bytes[MAGIC.len()..MAGIC.len() + 4].copy_from_slice(&checksum);
-    replace(&*shared.files, &shared.slot.catalogue(), &bytes)
+    replace(&*shared.files, &shared.slot.catalogue(), &bytes)?;
+    bodies.sweep(&named);
+    Ok(())
 }
 
 /// Puts a file in the place of another, whole and durable.

@@ -1,5 +1,5 @@
-//! The disk with a difference, for tests: without syncs, without swaps, or without the right to
-//! read some files.
+//! The disk with a difference, for tests: without syncs, without swaps, or without rights to
+//! some files.
 
 use std::collections::HashSet;
 use std::io::{self, ErrorKind};
@@ -13,7 +13,7 @@ use super::{Disk, Files, Stamp};
 pub(crate) struct Bent {
     syncs: bool,
     swaps: bool,
-    unreadable: Mutex<HashSet<PathBuf>>,
+    forbidden: Mutex<HashSet<PathBuf>>,
 }
 
 impl Bent {
@@ -22,7 +22,7 @@ impl Bent {
         Self {
             syncs: true,
             swaps: true,
-            unreadable: Mutex::default(),
+            forbidden: Mutex::default(),
         }
     }
 
@@ -42,24 +42,25 @@ impl Bent {
         }
     }
 
-    /// Forbids to read a file, or allows it again: a test may run as one who may read all.
+    /// Forbids to read a file and to put another in its place, or allows it again: a test may run as
+    /// one who may do all.
     pub(crate) fn forbid(&self, path: &Path, is_forbidden: bool) {
-        let mut unreadable = self
-            .unreadable
+        let mut forbidden = self
+            .forbidden
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         match is_forbidden {
-            true => drop(unreadable.insert(path.to_owned())),
-            false => drop(unreadable.remove(path)),
+            true => drop(forbidden.insert(path.to_owned())),
+            false => drop(forbidden.remove(path)),
         }
     }
 
     fn check(&self, path: &Path) -> io::Result<()> {
-        let unreadable = self
-            .unreadable
+        let forbidden = self
+            .forbidden
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        match unreadable.contains(path) {
+        match forbidden.contains(path) {
             true => Err(ErrorKind::PermissionDenied.into()),
             false => Ok(()),
         }
@@ -86,6 +87,7 @@ impl Files for Bent {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.check(to)?;
         Disk.rename(from, to)
     }
 
