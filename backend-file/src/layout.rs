@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use osis_core::object::Id;
 use osis_core::schema::Type;
 
+use crate::files::Readers;
+
 /// How many seqs a folder of the log spans.
 pub(crate) const SEGMENT: u64 = 1000;
 
@@ -50,6 +52,14 @@ impl Layout {
         let id = id.as_str();
         let shard = &id[id.len() - 2..];
         self.folder(ty).join(shard).join(format!("{id}.otoml"))
+    }
+
+    /// Who may read the files of a type's objects: where secret fields are in them, their owner.
+    pub(crate) fn readers(ty: &Type) -> Readers {
+        match ty.fields.iter().any(|field| field.secret) {
+            true => Readers::Owner,
+            false => Readers::Usual,
+        }
     }
 
     /// `log`.

@@ -44,4 +44,4 @@ mod tests;
 
 pub use backend::FileBackend;
 pub use config::FileConfig;
-pub use files::{Disk, Files, Stamp, faulty};
+pub use files::{Disk, Files, Readers, Stamp, faulty};

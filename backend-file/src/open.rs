@@ -21,7 +21,7 @@ use sha2::{Digest as _, Sha256};
 use crate::bodies::Bodies;
 use crate::config::FileConfig;
 use crate::error::{corrupt, io_error};
-use crate::files::Files;
+use crate::files::{Files, Readers};
 use crate::keeper::{self, Tree};
 use crate::layout::Layout;
 use crate::log::{Claim, Entry, Log};
@@ -237,7 +237,7 @@ impl Setup {
         let draft = self.draft(&name);
         let claimed = self
             .files
-            .create(&draft, text.as_bytes(), true)
+            .create(&draft, text.as_bytes(), Readers::Usual, true)
             .and_then(|()| match self.files.link(&draft, path) {
                 Ok(()) => Ok(true),
                 // Who won does not matter, only that the file is there, whole.
@@ -372,7 +372,7 @@ impl Setup {
         let draft = self.draft("schema.toml");
         let written = self
             .files
-            .create(&draft, schema.text.as_bytes(), true)
+            .create(&draft, schema.text.as_bytes(), Readers::Usual, true)
             .and_then(|()| self.files.rename(&draft, &path))
             .and_then(|()| self.files.sync(self.layout.root()));
         written.map_err(|error| io_error(&path, &error))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::bodies::{Bodies, Place};
 use crate::error::io_error;
-use crate::files::Files;
+use crate::files::{Files, Readers};
 use crate::keeper::Tree;
 use crate::log::Tip;
 use crate::record::{Hash, Held};
@@ -125,7 +125,7 @@ fn replace(files: &dyn Files, path: &Path, bytes: &[u8]) -> Result<()> {
             std::io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })
-        .and_then(|()| files.create(&draft, bytes, true))
+        .and_then(|()| files.create(&draft, bytes, Readers::Owner, true))
         .and_then(|()| files.rename(&draft, path));
     written.map_err(|error| io_error(path, &error))
 }

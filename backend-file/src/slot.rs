@@ -1,6 +1,7 @@
 //! A place for what a process derives: claimed while it runs, taken over by the next.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use osis_core::error::Result;
@@ -26,7 +27,12 @@ impl Slot {
         let mut number = 0_u32;
         loop {
             let directory = below.join(format!("cache-{number}"));
-            std::fs::create_dir_all(&directory).map_err(|error| io_error(&directory, &error))?;
+            // All that is in it is for its owner's eyes, as secret fields may be among it.
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(&directory)
+                .map_err(|error| io_error(&directory, &error))?;
             let path = directory.join("lock");
             let file = OpenOptions::new()
                 .create(true)

@@ -244,11 +244,7 @@ fn a_store_is_made_by_who_fills_it_and_not_by_who_asks() {
             let args: Vec<&str> = args.iter().copied().chain(["--store", store]).collect();
             osis(dir.path(), &args, &[])
         };
-        for args in [
-            &["digest"][..],
-            &["export"],
-            &["schema", "show"],
-        ] {
+        for args in [&["digest"][..], &["export"], &["schema", "show"]] {
             let refused = run(args);
             assert_eq!(refused.status.code(), Some(1), "{args:?} {store}");
             let place = store.split_once(':').unwrap().1;
@@ -274,8 +270,8 @@ fn a_store_is_made_by_who_fills_it_and_not_by_who_asks() {
 /// All that lies in a folder and below.
 fn paths(folder: &Path) -> Vec<std::path::PathBuf> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in std::fs::read_dir(folder).expect("it is a folder") {
+        let path = entry.expect("it can be listed").path();
         if path.is_dir() {
             found.extend(paths(&path));
         }

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use super::{Disk, Files, Stamp};
+use super::{Disk, Files, Readers, Stamp};
 
 /// The disk, but not in all.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ impl Files for Bent {
         Disk.read_start(path, limit)
     }
 
-    fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-        Disk.create(path, bytes, durable && self.syncs)
+    fn create(&self, path: &Path, bytes: &[u8], readers: Readers, durable: bool) -> io::Result<()> {
+        Disk.create(path, bytes, readers, durable && self.syncs)
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {

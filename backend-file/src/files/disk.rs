@@ -2,13 +2,13 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read as _, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt as _};
 use std::path::Path;
 
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::{Files, Stamp};
+use super::{Files, Readers, Stamp};
 
 /// The disk itself.
 #[derive(Debug, Clone, Copy)]
@@ -27,8 +27,16 @@ impl Files for Disk {
         Ok(bytes)
     }
 
-    fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    fn create(&self, path: &Path, bytes: &[u8], readers: Readers, durable: bool) -> io::Result<()> {
+        let mode = match readers {
+            Readers::Owner => 0o600,
+            Readers::Usual => 0o666,
+        };
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(path)?;
         file.write_all(bytes)?;
         // A network volume may take the bytes, and say only when the file is closed that there was
         // no room for them; std hides that answer. A sync brings it forward. Nor does syncfs, by
@@ -161,13 +169,15 @@ mod tests {
         let (a, b, c) = (at("a"), at("b"), at("c"));
         for durable in [true, false] {
             let name = at(&format!("d{durable}"));
-            Disk.create(&name, b"x", durable).unwrap();
-            let again = Disk.create(&name, b"y", durable).unwrap_err();
+            Disk.create(&name, b"x", Readers::Usual, durable).unwrap();
+            let again = Disk
+                .create(&name, b"y", Readers::Usual, durable)
+                .unwrap_err();
             assert_eq!(again.kind(), ErrorKind::AlreadyExists);
             assert_eq!(Disk.read(&name).unwrap(), b"x");
         }
-        Disk.create(&a, b"one", true).unwrap();
-        Disk.create(&b, b"second", true).unwrap();
+        Disk.create(&a, b"one", Readers::Usual, true).unwrap();
+        Disk.create(&b, b"second", Readers::Usual, true).unwrap();
         assert_eq!(
             Disk.link(&a, &b).unwrap_err().kind(),
             ErrorKind::AlreadyExists

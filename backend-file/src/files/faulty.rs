@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Files, Stamp};
+use super::{Files, Readers, Stamp};
 
 /// What goes wrong at the chosen call. A call that only reads has no effect to take, so that
 /// whether it did makes no difference there.
@@ -165,17 +165,17 @@ impl Files for Faulty {
         self.call("read_start", path, |inner| inner.read_start(path, limit))
     }
 
-    fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+    fn create(&self, path: &Path, bytes: &[u8], readers: Readers, durable: bool) -> io::Result<()> {
         match self.turn("create", path) {
-            Turn::Pass => self.inner.create(path, bytes, durable),
+            Turn::Pass => self.inner.create(path, bytes, readers, durable),
             Turn::Fail(kind) => Err(broken(kind)),
             Turn::PassThenFail(kind) => {
-                self.inner.create(path, bytes, durable)?;
+                self.inner.create(path, bytes, readers, durable)?;
                 Err(broken(kind))
             }
             Turn::Half(kind) => {
                 self.inner
-                    .create(path, &bytes[..bytes.len() / 2], durable)?;
+                    .create(path, &bytes[..bytes.len() / 2], readers, durable)?;
                 Err(broken(kind))
             }
         }
@@ -258,7 +258,11 @@ mod tests {
             let name = format!("{n}");
             assert_eq!(files.stamp(&at(&name)).unwrap(), None);
             assert_eq!(files.struck(), None);
-            assert!(files.create(&at(&name), b"four", true).is_err());
+            assert!(
+                files
+                    .create(&at(&name), b"four", Readers::Usual, true)
+                    .is_err()
+            );
             assert_eq!(there(&name), left, "{fault:?}");
             assert_eq!(files.list(dir.path()).is_ok(), lives, "{fault:?}");
             assert!(files.struck().unwrap().starts_with("create "));

@@ -30,12 +30,12 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     /// Those of the file system.
     fn read_start(&self, path: &Path, limit: usize) -> io::Result<Vec<u8>>;
 
-    /// Writes a new file; with `durable`, its bytes are on disk when it returns (its name is not:
-    /// see [`Self::sync`]). On failure nothing, or a part of it, may be there.
+    /// Writes a new file for these readers; with `durable`, its bytes are on disk when it returns
+    /// (its name is not: see [`Self::sync`]). On failure nothing, or a part of it, may be there.
     ///
     /// # Errors
     /// `AlreadyExists` where the name is taken; those of the file system.
-    fn create(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()>;
+    fn create(&self, path: &Path, bytes: &[u8], readers: Readers, durable: bool) -> io::Result<()>;
 
     /// Gives a file a second name, if that is free: the claim of DESIGN, exact on every volume.
     ///
@@ -104,6 +104,15 @@ pub trait Files: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// Those of the file system; what is durable then is unknown.
     fn sync_all(&self, path: &Path) -> io::Result<()>;
+}
+
+/// Who may read a new file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Its owner alone.
+    Owner,
+    /// Whom the process lets read its files (its umask).
+    Usual,
 }
 
 /// What tells one state of a file from another without reading it.

@@ -16,6 +16,7 @@ use super::days::{Contents, Days, Edit, Reading, rel};
 use super::inspect::Held;
 use super::ops::{self, derived_id};
 use super::tree::DayFile;
+use super::unreadable::{Of, is_refused};
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::otoml::Found;
@@ -99,6 +100,14 @@ impl Worker<'_> {
             }
             self.day_suspects.remove(&path);
             if let Err(error) = self.inspect_day(suspect.type_id, &path) {
+                if let Some(stamp) = stamp
+                    && let Err(error) = self.shared.files.read_start(&path, 1)
+                    && is_refused(&error)
+                {
+                    let of = Of::Day(suspect.type_id);
+                    self.note_unreadable(of, &path, stamp, &error);
+                    continue;
+                }
                 tracing::warn!(path = %path.display(), %error, "cannot be looked into");
                 suspect.due = now + RETRY;
                 self.day_suspects.insert(path, suspect);

@@ -16,6 +16,7 @@ use super::marks::{Key, Mark};
 use super::swap::Replacement;
 use super::sync::Written;
 use super::tree::Known;
+use super::unreadable::{Of, is_refused};
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::otoml;
@@ -136,8 +137,14 @@ impl Worker<'_> {
                 return self.swap(&replacement);
             }
         }
-        let Some(bytes) = self.read_whole(path, stamp)? else {
-            return Ok(Folded::Again);
+        let bytes = match self.read_whole(path, stamp) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Ok(Folded::Again),
+            Err(error) if is_refused(&error) => {
+                self.note_unreadable(Of::Object(key.clone(), false), path, stamp, &error);
+                return Ok(Folded::Waits);
+            }
+            Err(error) => return Err(error),
         };
         let is_seen = known.is_some() || replacement.keep;
         match content(ty, &key.1, &bytes) {
@@ -261,8 +268,8 @@ impl Worker<'_> {
 
     /// What was wrong with a file is no more.
     pub(super) fn settle(&mut self, path: &Path) {
-        if self.held.remove(path).is_some() {
-            self.shared.problems.clear(path);
-        }
+        self.held.remove(path);
+        // It may have been noted before this process kept files.
+        self.shared.problems.clear(path);
     }
 }

@@ -10,6 +10,7 @@ use osis_core::schema::TypeId;
 
 use super::content::{Content, Fault, content, is_canonical};
 use super::marks::Key;
+use super::unreadable::{Of, is_refused};
 use super::walk::{self, Differences, Kind};
 use super::worker::Worker;
 use crate::files::Stamp;
@@ -159,6 +160,11 @@ impl Worker<'_> {
             None => MISSING,
         };
         self.add_suspect(key, path, stamp, false, still);
+    }
+
+    /// As [`Self::suspect`], for one that lies where its object's file does not belong.
+    pub(super) fn suspect_astray(&mut self, key: &Key, path: &Path, stamp: Option<Stamp>) {
+        self.add_suspect(key, path, stamp, true, STILL);
     }
 
     fn add_suspect(
@@ -361,6 +367,11 @@ impl Worker<'_> {
             Ok(Some(bytes)) => bytes,
             other => {
                 if let Err(error) = other {
+                    if is_refused(&error) {
+                        let of = Of::Object(suspect.key, suspect.is_astray);
+                        self.note_unreadable(of, &path, stamp, &error);
+                        return None;
+                    }
                     tracing::debug!(path = %path.display(), %error, "cannot be read");
                 }
                 self.put_off(path, suspect, STILL);

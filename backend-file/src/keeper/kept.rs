@@ -20,7 +20,7 @@ use osis_core::time::Time;
 use super::marks::Key;
 use super::worker::Worker;
 use crate::error::io_error;
-use crate::files::Files;
+use crate::files::{Files, Readers};
 use crate::layout::Layout;
 use crate::otoml::{self, Found};
 use crate::record::Version;
@@ -37,7 +37,7 @@ fn write(shared: &Shared, ty: &Type, row: &Row) -> Result<()> {
     let draft = shared.layout.log_drafts().join(format!("kept-{unique}"));
     let text = otoml::object(ty, row);
     let written = files
-        .create(&draft, text.as_bytes(), true)
+        .create(&draft, text.as_bytes(), Readers::Owner, true)
         .and_then(|()| files.rename(&draft, &path))
         .and_then(|()| sync_upwards(files, &folder, shared.root()));
     written.map_err(|error| {

@@ -9,6 +9,7 @@
 //!   days' files; `edits` takes what people wrote into the store;
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
 //!   what lies beside them;
+//! - `unreadable` is for files that this process has no right to read;
 //! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them.
 
 mod content;
@@ -35,6 +36,7 @@ mod sync;
 mod tests;
 mod tree;
 mod turn;
+mod unreadable;
 mod verdict;
 mod walk;
 mod watch;
@@ -166,6 +168,9 @@ pub(crate) fn load(shared: &Shared, change: &Change) -> Result<Option<Row>> {
     let bytes = match shared.files.read(&path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if unreadable::is_refused(&error) => {
+            return Err(corrupt(&path, None, &unreadable::why(&error)));
+        }
         Err(error) => return Err(io_error(&path, &error)),
     };
     let content = content::content(ty, id, &bytes)

@@ -14,6 +14,7 @@ use super::sync::Written;
 use super::tree::Known;
 use super::worker::Worker;
 use crate::files::Stamp;
+use crate::layout::Layout;
 use crate::record::Version;
 
 /// How many copies of one object's file may be made in one second.
@@ -254,14 +255,15 @@ impl Worker<'_> {
     fn write_temporary(&mut self, key: &Key, path: &Path, text: &str) -> io::Result<PathBuf> {
         let temporary = self.temporary(key, path);
         let files = Arc::clone(&self.shared.files);
-        let mut created = files.create(&temporary, text.as_bytes(), false);
+        let readers = Layout::readers(&self.schema.types[key.0]);
+        let mut created = files.create(&temporary, text.as_bytes(), readers, false);
         if let Err(error) = &created
             && error.kind() == io::ErrorKind::NotFound
             && let Some(shard) = path.parent()
         {
             self.shared.log.check_home().map_err(io::Error::other)?;
             files.create_directory(shard)?;
-            created = files.create(&temporary, text.as_bytes(), false);
+            created = files.create(&temporary, text.as_bytes(), readers, false);
         }
         if let Err(error) = created {
             self.discard(key, &temporary);

@@ -19,6 +19,7 @@ use super::marks::{Dirty, Key};
 use super::recent::Recent;
 use super::sync::Unsynced;
 use super::turn::Turn;
+use super::unreadable::Unreadable;
 use super::{Submit, Tree};
 use crate::record::Version;
 use crate::shared::Shared;
@@ -86,6 +87,8 @@ pub(super) struct Worker<'a> {
     pub(super) orphans: HashMap<PathBuf, (Key, Instant)>,
     /// Versions that are kept while people's files are not right.
     pub(super) kept: Kept,
+    /// Files that this process has no right to read.
+    pub(super) unreadable: Unreadable,
     /// Copies of edits that a person has to look at.
     pub(super) conflicts: HashSet<PathBuf>,
     /// Types in an order in which what is referred to comes first.
@@ -161,6 +164,7 @@ impl<'a> Worker<'a> {
             held: HashMap::new(),
             orphans: HashMap::new(),
             kept: Kept::default(),
+            unreadable: Unreadable::new(),
             conflicts: HashSet::new(),
             temporaries: 0,
             failing: None,
@@ -205,6 +209,7 @@ impl<'a> Worker<'a> {
                     Round::Failed => Instant::now() + self.backoff(),
                 };
             }
+            self.try_unreadable(Instant::now());
             self.inspect_due();
             self.inspect_days();
             self.look_after(Instant::now());

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Log;
+use crate::files::Readers;
 
 /// How old a draft is whose process no longer lives: a claim takes milliseconds.
 const DEAD_AFTER: Duration = Duration::from_secs(3600);
@@ -18,17 +19,17 @@ impl Log {
         self.layout.log_drafts().join(name)
     }
 
-    /// Writes a durable draft; on failure none is left, unless it cannot be removed either.
+    /// Writes a durable draft, for its owner's eyes, as secret fields may be in it; on failure none is left, unless it cannot be removed either.
     pub(super) fn draft(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = self.draft_name();
-        let mut written = self.files.create(&path, bytes, true);
+        let mut written = self.files.create(&path, bytes, Readers::Owner, true);
         if written
             .as_ref()
             .is_err_and(|error| error.kind() == ErrorKind::NotFound)
         {
             self.check_home().map_err(io::Error::other)?;
             self.files.create_directory(&self.layout.log_drafts())?;
-            written = self.files.create(&path, bytes, true);
+            written = self.files.create(&path, bytes, Readers::Owner, true);
         }
         match written {
             Ok(()) => Ok(path),

@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole, where the conformance suite cannot look.
 
+mod access;
 mod caches;
 mod faults;
 mod kept;

@@ -13,6 +13,7 @@ use super::{Days, Reading, Tree};
 use crate::error::io_error;
 use crate::files::Stamp;
 use crate::keeper::tree::DayFile;
+use crate::layout::Layout;
 use crate::otoml::{self, Found};
 
 /// A day that has more small files than this has them merged.
@@ -95,8 +96,9 @@ impl Days<'_> {
         }
         let text = otoml::day(self.ty, &rows);
         // Durable before the others go.
-        let Put::Done(stamp) = put::put(self.files, &path, text.as_bytes(), known.as_ref(), true)?
-        else {
+        let readers = Layout::readers(self.ty);
+        let (text, known) = (text.as_bytes(), known.as_ref());
+        let Put::Done(stamp) = put::put(self.files, &path, text, known, readers, true)? else {
             return Ok(());
         };
         let directory = self.directory(day);

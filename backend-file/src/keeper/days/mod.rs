@@ -237,7 +237,9 @@ impl<'a> Days<'a> {
         }
         let text = otoml::day(self.ty, rows);
         let known = known.map(|known| known.stamp);
-        match put::put(self.files, path, text.as_bytes(), known.as_ref(), false)? {
+        let readers = Layout::readers(self.ty);
+        let (text, known) = (text.as_bytes(), known.as_ref());
+        match put::put(self.files, path, text, known, readers, false)? {
             Put::Done(stamp) => {
                 let type_id = self.ty.id;
                 let day = DayFile {

@@ -9,7 +9,7 @@ use osis_core::object::Id;
 use osis_core::time::Time;
 
 use crate::error::io_error;
-use crate::files::{Files, Stamp};
+use crate::files::{Files, Readers, Stamp};
 
 /// What the names of unfinished files end in; they begin with a dot.
 pub(super) const UNFINISHED: &str = ".tmp";
@@ -41,20 +41,23 @@ pub(super) fn put(
     path: &Path,
     bytes: &[u8],
     known: Option<&Stamp>,
+    readers: Readers,
     durable: bool,
 ) -> Result<Put> {
     let failed = |error: io::Error| io_error(path, &error);
     if stamp(files, path)?.as_ref() == known {
         let draft = draft_of(path);
-        let created = files.create(&draft, bytes, durable).or_else(|error| {
-            let directory = path.parent().unwrap_or(path);
-            match error.kind() {
-                ErrorKind::NotFound => files
-                    .create_directory(directory)
-                    .and_then(|()| files.create(&draft, bytes, durable)),
-                _ => Err(error),
-            }
-        });
+        let created = files
+            .create(&draft, bytes, readers, durable)
+            .or_else(|error| {
+                let directory = path.parent().unwrap_or(path);
+                match error.kind() {
+                    ErrorKind::NotFound => files
+                        .create_directory(directory)
+                        .and_then(|()| files.create(&draft, bytes, readers, durable)),
+                    _ => Err(error),
+                }
+            });
         let placed = match created {
             Ok(()) => place(files, &draft, path, known),
             Err(error) => {

@@ -11,6 +11,7 @@ use super::name::{self, Day};
 use super::put::{self, Put};
 use super::{Contents, DayFile, Days, Reading, Tree, splice};
 use crate::error::io_error;
+use crate::layout::Layout;
 
 /// What [`Days::rewrite`] left to do.
 #[derive(Debug, Default, PartialEq)]
@@ -105,7 +106,9 @@ impl Days<'_> {
             }
             return Ok(is_gone);
         }
-        match put::put(self.files, path, text.as_bytes(), Some(&read.stamp), false)? {
+        let readers = Layout::readers(self.ty);
+        let (text, known) = (text.as_bytes(), Some(&read.stamp));
+        match put::put(self.files, path, text, known, readers, false)? {
             Put::Done(stamp) => {
                 let type_id = self.ty.id;
                 let day = DayFile {

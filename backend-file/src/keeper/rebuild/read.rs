@@ -15,6 +15,7 @@ use crate::keeper::content::{Fault, content};
 use crate::keeper::days::rel;
 use crate::keeper::marks::Key;
 use crate::keeper::tree::{DayFile, Known, Tree};
+use crate::keeper::unreadable::{is_refused, why};
 use crate::keeper::walk::{Kind, Place};
 use crate::otoml::{self, Found};
 use crate::record::Version;
@@ -123,6 +124,7 @@ fn read(ground: &Ground<'_>, place: &Place) -> Result<Content> {
     let text = match ground.files.read(&place.path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Content::Nothing),
+        Err(error) if is_refused(&error) => return Ok(Content::Faulty((None, why(&error)))),
         Err(error) => return Err(io_error(&place.path, &error)),
     };
     Ok(match &place.kind {
