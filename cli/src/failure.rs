@@ -59,12 +59,13 @@ impl From<osis_core::Error> for Failure {
         if let ErrorKind::Invalid(faults) = error.kind()
             && !faults.is_empty()
         {
-            let lines = faults
-                .iter()
-                .map(|fault| format!("error: {}: {}", fault.path, fault.message));
+            let lines = faults.iter().map(|fault| format!("error: {fault}"));
             return Self::Failed(lines.collect::<Vec<_>>().join("\n"));
         }
-        let cause = std::error::Error::source(&error).map(|cause| format!("\ncause: {cause}"));
-        Self::Failed(format!("error: {error}{}", cause.unwrap_or_default()))
+        let cause = std::error::Error::source(&error).map(ToString::to_string);
+        // Many sentences have it already.
+        let cause = cause.filter(|cause| !error.message().contains(cause));
+        let cause = cause.map_or_else(String::new, |cause| format!("\ncause: {cause}"));
+        Self::Failed(format!("error: {error}{cause}"))
     }
 }

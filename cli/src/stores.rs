@@ -54,6 +54,12 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
     let backend: Arc<dyn Backend> = match common.store.split_once(':') {
         Some(("sqlite", file)) if !file.is_empty() => {
             let file = Path::new(file);
+            if file.is_dir() {
+                return Err(Failure::misused(format!(
+                    "{0} is a directory, and a SQLite store is a file; a store of files is file:{0}",
+                    file.display()
+                )));
+            }
             match is_to_be_opened(purpose, file, is_database(file))? {
                 true => Arc::new(sqlite(file, schema, purpose)?),
                 false => Arc::new(MemoryBackend::new(Arc::new(schema))),
@@ -61,6 +67,12 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         }
         Some(("file", directory)) if !directory.is_empty() => {
             let directory = Path::new(directory);
+            if directory.is_file() {
+                return Err(Failure::misused(format!(
+                    "{0} is a file, and a store of files is a directory; a SQLite store is sqlite:{0}",
+                    directory.display()
+                )));
+            }
             match is_to_be_opened(purpose, directory, is_file_store(directory))? {
                 true => Arc::new(file(directory, common, schema, purpose)?),
                 false => Arc::new(MemoryBackend::new(Arc::new(schema))),
@@ -70,6 +82,18 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         Some((scheme @ ("postgres" | "postgresql"), _)) => {
             return Err(Failure::misused(format!(
                 "this version has no {scheme}: stores yet; use sqlite:FILE, file:DIR or memory:"
+            )));
+        }
+        _ if Path::new(&common.store).is_dir() => {
+            return Err(Failure::misused(format!(
+                "{0:?} does not say what kind of store it is; it is a directory, so use file:{0}",
+                common.store
+            )));
+        }
+        _ if Path::new(&common.store).is_file() => {
+            return Err(Failure::misused(format!(
+                "{0:?} does not say what kind of store it is; it is a file, so use sqlite:{0}",
+                common.store
             )));
         }
         _ => {
@@ -115,15 +139,13 @@ fn file(
 
 /// Whether there is something of a SQLite store in a file. One without a byte is none yet.
 fn is_database(file: &Path) -> bool {
-    std::fs::metadata(file).is_ok_and(|found| found.is_dir() || found.len() > 0)
+    std::fs::metadata(file).is_ok_and(|found| found.len() > 0)
 }
 
 /// Whether there is something of a file store in a directory. It may have anything else in it.
 fn is_file_store(directory: &Path) -> bool {
-    directory.is_file()
-        || ["store.toml", "schema.toml", "log"]
-            .iter()
-            .any(|name| directory.join(name).exists())
+    let signs = ["store.toml", "schema.toml", "log"];
+    signs.iter().any(|name| directory.join(name).exists())
 }
 
 /// Whether a store is opened, or made: `false` where a write is only tried and there is none.

@@ -7,8 +7,8 @@ fn osis(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Output {
     let command = Command::new(env!("CARGO_BIN_EXE_osis"))
         .current_dir(dir)
         .args(args)
-        .envs(environment.iter().copied())
         .env("OSIS_LOG", "warn")
+        .envs(environment.iter().copied())
         .output();
     command.expect("osis runs")
 }
@@ -124,6 +124,18 @@ fn the_exit_status_tells_done_failed_and_misused() {
             "this version has no postgres: stores yet",
         ),
         (&["digest", "--store", "file:"], 2, "is no store"),
+        (&["digest", "--store", "osis-data"], 2, "use file:osis-data"),
+        (
+            &["digest", "--store", "sqlite:osis-data"],
+            2,
+            "a store of files is file:osis-data",
+        ),
+        (&["digest", "--store", "bad.toml"], 2, "use sqlite:bad.toml"),
+        (
+            &["digest", "--store", "file:bad.toml"],
+            2,
+            "a SQLite store is sqlite:bad.toml",
+        ),
         (
             &["call", "app_get", "[1"],
             2,
@@ -218,6 +230,14 @@ fn a_schema_with_an_error_is_refused_before_anything_is_opened() {
     assert_eq!(output.status.code(), Some(1));
     assert!(
         error(&output).contains("shop.toml:4:17: "),
+        "{}",
+        error(&output)
+    );
+    std::fs::write(dir.path().join("shop.toml"), "name = \n").unwrap();
+    let output = osis(dir.path(), &["import", "--schema", "shop.toml"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        error(&output).starts_with("error: shop.toml:1:"),
         "{}",
         error(&output)
     );
@@ -336,4 +356,28 @@ fn caches_of_a_file_store_lie_where_one_says() {
         assert!(made.status.success(), "{}", error(&made));
         assert!(dir.path().join("own").is_dir(), "{args:?} {environment:?}");
     }
+}
+
+#[test]
+fn a_cause_is_told_once() {
+    let dir = folder();
+    // Nobody can make a folder there.
+    let output = osis(dir.path(), &["import", "--store", "file:/proc/none/x"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = error(&output);
+    assert_eq!(told.matches("(os error ").count(), 1, "{told}");
+}
+
+#[test]
+fn a_command_that_reads_says_nothing_of_its_caches() {
+    let dir = folder();
+    let run = |args: &[&str]| {
+        let args: Vec<&str> = args.iter().copied().chain(["--store", "file:x"]).collect();
+        osis(dir.path(), &args, &[("OSIS_LOG", "info")])
+    };
+    assert!(run(&["import"]).status.success());
+    std::fs::remove_dir_all(dir.path().join("x/.osis")).unwrap();
+    let output = run(&["digest"]);
+    assert!(output.status.success());
+    assert_eq!(error(&output), "");
 }

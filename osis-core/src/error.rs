@@ -23,6 +23,16 @@ pub struct Fault {
     pub column: Option<usize>,
 }
 
+/// The place, where there is one, and what was wrong.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.path.as_str() {
+            "" => f.write_str(&self.message),
+            path => write!(f, "{path}: {}", self.message),
+        }
+    }
+}
+
 /// What kind of failure it was, with the data that belongs to it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ErrorKind {
@@ -302,14 +312,7 @@ impl Faults {
 fn sentence(faults: &[Fault]) -> String {
     match faults {
         [] => "invalid parameters".to_owned(),
-        [one] => format!("{}: {}", one.path, one.message),
-        [first, rest @ ..] => {
-            format!(
-                "{}: {} (and {} more faults)",
-                first.path,
-                first.message,
-                rest.len()
-            )
-        }
+        [one] => one.to_string(),
+        [first, rest @ ..] => format!("{first} (and {} more faults)", rest.len()),
     }
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use osis_core::object::Row;
+use osis_core::schema::TypeId;
 
 use super::content::{content, digest, is_up_to_date};
 use super::inspect::Held as HeldBack;
@@ -261,6 +262,26 @@ impl Worker<'_> {
     pub(super) fn note_odd(&mut self, path: &Path, stamp: Stamp) {
         let message = "is no plain file, so the object's own file cannot be written here; move it \
                        away";
+        self.shared.problems.note(path, None, message);
+        self.held
+            .insert(path.to_owned(), HeldBack::broken(Some(stamp)));
+    }
+
+    /// Tells a person that a file is not read, since its name does not say what it is.
+    pub(super) fn note_misnamed(&mut self, type_id: TypeId, path: &Path, stamp: Stamp) {
+        let ty = &self.schema.types[type_id];
+        let message = match ty.log() {
+            None => {
+                "is not read: a file's name is the object's id, which is 4 to 64 of a-z, 0-9 and \
+                     -, with .otoml behind it"
+                    .to_owned()
+            }
+            Some(_) => format!(
+                "is not read: the file of a day is {0}/<year>/<month>/<day>.otoml or \
+                 {0}/<year>/<month>/<day>-<name>.otoml",
+                ty.plural
+            ),
+        };
         self.shared.problems.note(path, None, message);
         self.held
             .insert(path.to_owned(), HeldBack::broken(Some(stamp)));

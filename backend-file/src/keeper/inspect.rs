@@ -120,11 +120,12 @@ impl Worker<'_> {
             }
             match place.kind {
                 Kind::Object(id) => self.suspect(&(place.type_id, id), &place.path, stamp),
-                Kind::Misplaced(Some(id)) => {
+                Kind::Misplaced(id) => {
                     let key = (place.type_id, id);
                     self.add_suspect(&key, &place.path, stamp, true, STILL);
                 }
-                Kind::Odd | Kind::Misplaced(None) => {
+                Kind::Misnamed => self.note_misnamed(place.type_id, &place.path, place.stamp),
+                Kind::Odd => {
                     self.note_odd(&place.path, place.stamp);
                     if let Some(key) = self.key_of(place.type_id, &place.path) {
                         self.keep(&key);
@@ -252,7 +253,7 @@ impl Worker<'_> {
             }
             for place in found.changed_or_new {
                 let is_astray = matches!(place.kind, Kind::Misplaced(_));
-                if let Kind::Object(id) | Kind::Misplaced(Some(id)) = place.kind {
+                if let Kind::Object(id) | Kind::Misplaced(id) = place.kind {
                     let key = (place.type_id, id);
                     self.add_suspect(&key, &path, stamp, is_astray, Duration::ZERO);
                 }

@@ -10,6 +10,7 @@ use osis_core::schema::{Schema, Type, TypeId};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
+use super::names;
 use super::tree::Tree;
 use super::walk::{Kind, ObjectKey, Place};
 use crate::files::Stamp;
@@ -96,13 +97,15 @@ impl Folder {
 
     /// What a file of this name in this directory is; nothing if the name is none of ours.
     pub(super) fn kind_of(&self, ty: &Type, name: &str) -> Option<Kind> {
-        let stem = stem_of(ty, name)?;
+        let Some(stem) = stem_of(ty, name) else {
+            return is_try(name).then_some(Kind::Misnamed);
+        };
         let fits = self.fits(ty, stem);
         Some(match ty.log() {
             Some(_) if fits => Kind::Day,
-            Some(_) => Kind::Misplaced(None),
+            Some(_) => Kind::Misnamed,
             None if fits => Kind::Object(Id::parse(stem)?),
-            None => Kind::Misplaced(Some(Id::parse(stem)?)),
+            None => Kind::Misplaced(Id::parse(stem)?),
         })
     }
 
@@ -133,6 +136,17 @@ fn stem_of<'n>(ty: &Type, name: &'n str) -> Option<&'n str> {
         (4..=64).contains(&stem.len()) && stem.bytes().all(is_of_id)
     };
     is_ours.then_some(stem)
+}
+
+/// Whether somebody who gave a file this name may think that it is read: it has our ending, and is
+/// neither hidden nor a copy that the store has made.
+fn is_try(name: &str) -> bool {
+    let has_ending = name
+        .len()
+        .checked_sub(SUFFIX.len())
+        .and_then(|at| name.get(at..))
+        .is_some_and(|ending| ending.eq_ignore_ascii_case(SUFFIX));
+    has_ending && !name.starts_with('.') && names::beside(name).is_none()
 }
 
 /// Whether a byte may stand in an id.
@@ -176,7 +190,7 @@ impl<'t> Found<'t> {
         if known == Some(place.stamp) {
             return;
         }
-        if !place.stamp.is_file {
+        if !place.stamp.is_file && place.kind != Kind::Misnamed {
             place.kind = Kind::Odd;
         }
         self.places.push(place);
@@ -234,7 +248,7 @@ impl<'t> Found<'t> {
                 self.folders.extend(folder.child(ty, name));
                 continue;
             }
-            if stem.is_none() && kind != FileType::Unknown {
+            if stem.is_none() && kind != FileType::Unknown && !is_try(name) {
                 continue;
             }
             let stamp = match statat(directory.fd()?, raw, AtFlags::SYMLINK_NOFOLLOW) {
@@ -250,6 +264,13 @@ impl<'t> Found<'t> {
             let Some(stem) = stem else {
                 if stamp.is_directory {
                     self.folders.extend(folder.child(ty, name));
+                } else if is_try(name) {
+                    self.places.push(Place {
+                        path: folder.path.join(name),
+                        type_id: ty.id,
+                        kind: Kind::Misnamed,
+                        stamp,
+                    });
                 }
                 continue;
             };

@@ -32,8 +32,10 @@ pub(crate) enum Kind {
     Object(Id),
     /// The file of a day, where it belongs.
     Day,
-    /// Where no file of its type belongs: of this object, or of a log type.
-    Misplaced(Option<Id>),
+    /// The file of this object, where no file of it belongs.
+    Misplaced(Id),
+    /// It has our ending, but a name or a place by which nothing is known of it, so it is not read.
+    Misnamed,
     /// It has the name of an object's or a day's file, but is a directory, a symbolic link or the
     /// like, so it is not read.
     Odd,
@@ -152,6 +154,7 @@ pub(crate) fn look(
         };
         let kind = folder.kind_of(ty, name);
         match (stamp, kind) {
+            (Some(stamp), Some(Kind::Misnamed)) if stamp.is_directory => {}
             (Some(stamp), Some(kind)) => {
                 let place = Place {
                     path: path.clone(),

@@ -1,6 +1,7 @@
 //! Opening what people have had their hands on.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use osis_core::Backend as _;
 use osis_core::backend::{Scan, Scope};
@@ -239,4 +240,54 @@ async fn a_catalogue_of_the_same_history_is_used_again() {
         make(&backend, "a").await.unwrap();
         backend.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn files_whose_names_are_no_ids_are_told() {
+    let directory = TempDir::new().unwrap();
+    let at = |rel: &str| directory.path().join(rel);
+    let backend = open(&directory);
+    make(&backend, "a").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    let text = "name = \"by hand\"\n";
+    std::fs::create_dir_all(at("notes/ab")).unwrap();
+    for rel in [
+        "notes/My note.otoml",
+        "notes/ab/NOTE-AB.otoml",
+        "notes/ab/ab.otoml",
+    ] {
+        std::fs::write(at(rel), text).unwrap();
+    }
+    for rel in [
+        "notes/.mine.otoml",
+        "notes/ab/note-ab.otoml~",
+        "notes/ab/4913",
+        "notes/README",
+    ] {
+        std::fs::write(at(rel), text).unwrap();
+    }
+    let backend = open(&directory);
+    assert!(backend.take_in(Duration::from_secs(20)));
+    let told = |backend: &FileBackend| -> Vec<String> {
+        let problems = backend.problems().into_iter();
+        let told = problems.filter(|problem| problem.message.starts_with("is not read: "));
+        told.map(|problem| problem.path).collect()
+    };
+    let wanted = [
+        "notes/My note.otoml",
+        "notes/ab/NOTE-AB.otoml",
+        "notes/ab/ab.otoml",
+    ];
+    assert_eq!(told(&backend), wanted);
+    std::fs::rename(at("notes/ab/NOTE-AB.otoml"), at("notes/ab/note-ab.otoml")).unwrap();
+    for rel in ["notes/My note.otoml", "notes/ab/ab.otoml"] {
+        std::fs::remove_file(at(rel)).unwrap();
+    }
+    let until = Instant::now() + Duration::from_secs(20);
+    while !backend.problems().is_empty() || names(&backend).await != ["a", "by hand"] {
+        assert!(Instant::now() < until, "{:?}", backend.problems());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    backend.close().await.unwrap();
 }

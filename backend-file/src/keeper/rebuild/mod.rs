@@ -115,7 +115,7 @@ fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
     put_kept(&mut objects, &mut tree, kept, &history, ground.schema);
     check::drop_faulty(ground, &mut objects, &mut tree);
     let state = state_of(ground, objects, &history, begin)?;
-    tracing::info!(
+    tracing::debug!(
         store = %ground.layout.root().display(),
         objects = state.types.iter().map(|objects| objects.ordinals.len()).sum::<usize>(),
         files,

@@ -98,7 +98,7 @@ impl Trial {
                     };
                     self.tree.days.insert(rel.to_str().unwrap().to_owned(), day);
                 }
-                Kind::Misplaced(_) | Kind::Odd => {}
+                Kind::Misplaced(_) | Kind::Misnamed | Kind::Odd => {}
             }
         }
     }
@@ -135,6 +135,7 @@ fn names_are_told_apart() {
         "apps/2c/a2c.otoml",
         "apps/2c/A12c.otoml",
         "apps/2c/näher2c.otoml",
+        "apps/2c/i12c.OTOML",
         "apps/2c/deep/d12c.otoml",
         "apps/old/e12c.otoml",
         "apps/.git/f12c.otoml",
@@ -151,14 +152,19 @@ fn names_are_told_apart() {
         trial.write(rel, rel);
     }
     fs::create_dir(trial.at("apps/2c/g12c.otoml")).unwrap();
+    fs::create_dir(trial.at("apps/2c/G.otoml")).unwrap();
     std::os::unix::fs::symlink("a12c.otoml", trial.at("apps/2c/h12c.otoml")).unwrap();
     std::os::unix::fs::symlink("2c", trial.at("apps/2e")).unwrap();
     let expected: BTreeMap<String, (TypeId, Kind)> = [
         ("apps/2c/a12c.otoml", APP, Kind::Object(id("a12c"))),
         ("apps/2c/g12c.otoml", APP, Kind::Odd),
         ("apps/2c/h12c.otoml", APP, Kind::Odd),
-        ("apps/2d/b12c.otoml", APP, Kind::Misplaced(Some(id("b12c")))),
-        ("apps/c12c.otoml", APP, Kind::Misplaced(Some(id("c12c")))),
+        ("apps/2c/a2c.otoml", APP, Kind::Misnamed),
+        ("apps/2c/A12c.otoml", APP, Kind::Misnamed),
+        ("apps/2c/näher2c.otoml", APP, Kind::Misnamed),
+        ("apps/2c/i12c.OTOML", APP, Kind::Misnamed),
+        ("apps/2d/b12c.otoml", APP, Kind::Misplaced(id("b12c"))),
+        ("apps/c12c.otoml", APP, Kind::Misplaced(id("c12c"))),
         ("visits/2026/11/21.otoml", VISIT, Kind::Day),
         ("visits/2026/11/21-import.otoml", VISIT, Kind::Day),
         (
@@ -166,8 +172,9 @@ fn names_are_told_apart() {
             VISIT,
             Kind::Day,
         ),
-        ("visits/2026/11/32.otoml", VISIT, Kind::Misplaced(None)),
-        ("visits/2026/21.otoml", VISIT, Kind::Misplaced(None)),
+        ("visits/2026/11/32.otoml", VISIT, Kind::Misnamed),
+        ("visits/2026/11/21.old.otoml", VISIT, Kind::Misnamed),
+        ("visits/2026/21.otoml", VISIT, Kind::Misnamed),
     ]
     .into_iter()
     .map(|(rel, type_id, kind)| (rel.to_owned(), (type_id, kind)))
@@ -188,6 +195,7 @@ fn names_are_told_apart() {
         "others",
         "log",
         "apps/2c/4913",
+        "apps/2c/G.otoml",
         "store.toml",
         "",
     ] {
@@ -217,10 +225,7 @@ fn known_files_are_passed_over_until_they_change() {
     for found in [trial.all(), trial.look(&["apps", "visits/2026"])] {
         assert_eq!(found.gone, [(APP, id("a12c"))]);
         assert_eq!(found.gone_days, ["visits/2026/11/21.otoml"]);
-        assert_eq!(
-            found.changed_or_new[0].kind,
-            Kind::Misplaced(Some(id("a12c")))
-        );
+        assert_eq!(found.changed_or_new[0].kind, Kind::Misplaced(id("a12c")));
     }
     // A file that became something else is not gone.
     trial.learn(trial.all());
