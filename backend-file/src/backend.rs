@@ -100,11 +100,11 @@ impl FileBackend {
         self.source.shared.root()
     }
 
-    /// Takes in what people changed in files before this call, also while no process ran: whoever
-    /// reads after this sees it. Waits for that, but not longer than `longest`; whether it came to
-    /// it. Blocks.
+    /// Waits until what people changed in files while no process ran is taken in, or refused, but
+    /// not longer than `longest`; whether it came to it. Blocks. Called again, it is about what was
+    /// changed before the call.
     ///
-    /// Without this call it happens as well, moments later.
+    /// Edits are taken in without this call as well, moments later.
     pub fn take_in(&self, longest: Duration) -> bool {
         self.parts.keeper.take_in(longest)
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use osis_core::error::{Error, Result};
 use osis_core::object::Row;
@@ -138,6 +139,7 @@ pub(crate) fn load(
     bodies: &Bodies,
     store: &str,
 ) -> Option<(State, Tree, Lineage)> {
+    let began = Instant::now();
     let bytes = files.read(path).ok()?;
     let (magic, rest) = bytes.split_at_checked(MAGIC.len())?;
     let (checksum, encoded) = rest.split_at_checked(4)?;
@@ -162,6 +164,7 @@ pub(crate) fn load(
     state.tip = saved.tip.map(Arc::new);
     state.next_ordinal = saved.next_ordinal;
     for (ty, objects) in schema.types.iter().zip(saved.types) {
+        let mut all = Vec::with_capacity(objects.len());
         for object in objects {
             if object.row.values.len() != ty.fields.len() {
                 return None;
@@ -176,8 +179,13 @@ pub(crate) fn load(
                 ordinal: object.ordinal,
                 hash: object.hash,
             };
-            state.types[ty.id].insert(Arc::new(held));
+            all.push(Arc::new(held));
         }
+        state.types[ty.id].fill(&all);
     }
+    tracing::debug!(
+        took_us = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "loaded the saved catalogue"
+    );
     Some((state, saved.tree, saved.lineage))
 }

@@ -214,6 +214,13 @@ impl State {
 }
 
 impl Objects {
+    /// Puts objects in where there are none yet, each but once among them.
+    pub(crate) fn fill(&mut self, held: &[Arc<Held>]) {
+        self.table.fill(held);
+        let ordinals = held.iter().map(|held| (held.ordinal, Arc::clone(held)));
+        self.ordinals.extend(ordinals);
+    }
+
     /// Puts a version in; the one that it takes the place of.
     pub(crate) fn insert(&mut self, held: Arc<Held>) -> Option<Arc<Held>> {
         self.ordinals.insert(held.ordinal, Arc::clone(&held));

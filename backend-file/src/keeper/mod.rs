@@ -72,6 +72,8 @@ pub(crate) type Submit = Arc<dyn Fn(Vec<Batch>) -> Vec<Result<Commit>> + Send + 
 #[derive(Debug)]
 pub(crate) struct Keeper {
     orders: Sender<Order>,
+    /// Told when the edits are taken in that the first walk finds.
+    first: Mutex<Option<Receiver<()>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -91,7 +93,8 @@ impl Keeper {
         let (layout, schema) = (&shared.layout, &shared.schema);
         let watcher = Watcher::start(layout, schema, shared.is_network, orders.clone())?;
         // What changed before it was watched is found by looking.
-        let _ = orders.send(Order::Walk);
+        let (sender, first) = channel();
+        let _ = orders.send(Order::TakeIn(sender));
         let work = move || {
             let mut worker = Worker::new(&shared, tree, applied, receiver, submit);
             worker.watcher = Some(watcher);
@@ -103,6 +106,7 @@ impl Keeper {
             .map_err(|error| Error::internal("no thread for keeping files", error))?;
         Ok(Self {
             orders,
+            first: Mutex::new(Some(first)),
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -117,11 +121,23 @@ impl Keeper {
         }
     }
 
-    /// Looks at all files, and waits until what people changed in them is taken in or refused, but
-    /// not longer than that; whether it came to it.
+    /// Waits until what people changed in files is taken in or refused, but not longer than that;
+    /// whether it came to it. The first time that is what the walk at the start finds, later all
+    /// that was changed before the call.
     pub(crate) fn take_in(&self, longest: Duration) -> bool {
-        let (sender, receiver) = channel();
-        self.orders.send(Order::TakeIn(sender)).is_ok() && receiver.recv_timeout(longest).is_ok()
+        let first = self
+            .first
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let taken = first.or_else(|| {
+            let (sender, receiver) = channel();
+            self.orders
+                .send(Order::TakeIn(sender))
+                .is_ok()
+                .then_some(receiver)
+        });
+        taken.is_some_and(|taken| taken.recv_timeout(longest).is_ok())
     }
 
     /// Folds what is left, saves what is known, and ends. Again: nothing.

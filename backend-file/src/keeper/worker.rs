@@ -189,8 +189,11 @@ impl<'a> Worker<'a> {
     pub(super) fn run(mut self) {
         self.find_leftovers();
         self.find_kept();
+        let mut is_first = true;
         loop {
-            let came = self.wait();
+            // What is ordered from the start need not wait.
+            let came = if is_first { 0 } else { self.wait() };
+            is_first = false;
             if self.obey() {
                 self.close();
                 return;

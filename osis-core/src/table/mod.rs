@@ -19,7 +19,7 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use clock::Clock;
 
@@ -35,6 +35,10 @@ use keys::ByHash;
 
 /// The least number of records among which [`first`] chooses at once.
 const CHOICE_MIN: usize = 1024;
+
+/// Fewer records than these are put in by one thread: further ones would cost more than they save.
+/// Tests should not need that many.
+const FILL_ALONE: usize = if cfg!(test) { 8 } else { 4096 };
 
 /// What an engine holds of an object.
 pub trait Record: 'static {
@@ -88,6 +92,21 @@ impl<R: Record> fmt::Debug for Table<R> {
         f.debug_struct("Table")
             .field("len", &self.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// What is filled by itself.
+enum Part<'a, R> {
+    Index(&'a mut Index<R>),
+    Hash(&'a mut ByHash<R>),
+}
+
+impl<R: Record> Part<'_, R> {
+    fn put(&mut self, record: &Arc<R>) {
+        match self {
+            Self::Index(index) => index.put(None, record),
+            Self::Hash(hash) => hash.put(None, record),
+        }
     }
 }
 
@@ -166,6 +185,48 @@ impl<R: Record> Table<R> {
             }
         }
         before
+    }
+
+    /// Puts objects in, as [`Self::insert`] does with each. Of none of their ids there may be one in
+    /// the table, nor two among them. Where they are many, several threads share the indexes out.
+    pub fn fill(&mut self, records: &[Arc<R>])
+    where
+        R: Send + Sync,
+    {
+        debug_assert!(
+            records
+                .iter()
+                .all(|record| self.get(&record.row().id).is_none())
+        );
+        let keys = self.keys.iter_mut().filter_map(|key| match key {
+            ByKey::Hash(hash) => Some(Part::Hash(hash)),
+            ByKey::Index(_) => None,
+        });
+        let parts: Vec<Part<'_, R>> = self
+            .indexes
+            .iter_mut()
+            .map(Part::Index)
+            .chain(keys)
+            .collect();
+        let threads = match records.len() < FILL_ALONE {
+            true => 1,
+            false => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let threads = threads.min(parts.len());
+        let parts = Mutex::new(parts.into_iter());
+        let next = || parts.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let work = || {
+            while let Some(mut part) = next() {
+                records.iter().for_each(|record| part.put(record));
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                // Without it the others have more to do.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, work);
+            }
+            work();
+        });
     }
 
     /// Takes the object with an id out and gives it back.

@@ -199,6 +199,15 @@ fn history(ty: &Type) -> BoxedStrategy<History> {
 fn build(ty: &Type, history: &History) -> (Table<Plain>, Vec<Row>) {
     let mut table = Table::new(ty);
     let mut all = std::collections::BTreeMap::new();
+    // What can be put in at once is.
+    let mut history = history.iter().peekable();
+    while let Some((_, row)) =
+        history.next_if(|(is_put, row)| *is_put && !all.contains_key(&row.id))
+    {
+        all.insert(row.id.clone(), row.clone());
+    }
+    let filled: Vec<_> = all.values().cloned().map(Plain).map(Arc::new).collect();
+    table.fill(&filled);
     for (is_put, row) in history {
         let (before, known) = match is_put {
             true => (
