@@ -63,6 +63,7 @@ impl Worker<'_> {
                 }
                 return;
             }
+            self.hurry_refused();
             left = refused.into_iter().map(|(edit, _)| edit).collect();
         }
         for edit in left {

@@ -229,8 +229,19 @@ impl Worker<'_> {
         }
     }
 
+    /// Has edits looked at again that were refused for the sake of other objects: another edit was
+    /// taken in, which may be what they wait for.
+    pub(super) fn hurry_refused(&mut self) {
+        let now = Instant::now();
+        for held in self.held.values_mut().filter(|held| held.retries) {
+            held.next = held.next.min(now);
+            self.has_retries = true;
+        }
+    }
+
     /// Looks again at edits that were refused for the sake of other objects.
     fn retry_refused(&mut self, now: Instant) {
+        self.has_retries = false;
         let seq = self.state.seq;
         let due: Vec<(PathBuf, Option<Stamp>)> = self
             .held
@@ -264,7 +275,7 @@ impl Worker<'_> {
     /// Finds out what those suspects are that stood still long enough, and takes edits in.
     pub(super) fn inspect_due(&mut self) {
         let now = Instant::now();
-        if !self.held.is_empty() {
+        if self.has_retries || !self.held.is_empty() {
             self.retry_refused(now);
         }
         let mut due: Vec<(PathBuf, Suspect)> = self

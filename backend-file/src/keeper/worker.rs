@@ -83,6 +83,8 @@ pub(super) struct Worker<'a> {
     pub(super) watcher: Option<super::watch::Watcher>,
     /// Files that cannot be taken in as they are.
     pub(super) held: HashMap<PathBuf, Held>,
+    /// Whether some of those are to be tried again at once.
+    pub(super) has_retries: bool,
     /// Files that were left beside objects' files, by when and as what they were first seen.
     pub(super) orphans: HashMap<PathBuf, (Key, Instant)>,
     /// Versions that are kept while people's files are not right.
@@ -162,6 +164,7 @@ impl<'a> Worker<'a> {
             events,
             watcher: None,
             held: HashMap::new(),
+            has_retries: false,
             orphans: HashMap::new(),
             kept: Kept::default(),
             unreadable: Unreadable::new(),
@@ -261,7 +264,7 @@ impl<'a> Worker<'a> {
     /// Answers those who wait for edits that are taken in by now. What another process writes all the
     /// time may be found anew again and again: nobody waits for that.
     fn answer_taken_in(&mut self) {
-        if self.taking_in.is_empty() {
+        if self.taking_in.is_empty() || self.has_retries {
             return;
         }
         let objects = self.suspects.values().map(|suspect| suspect.since);
@@ -382,6 +385,7 @@ impl<'a> Worker<'a> {
     fn is_settled(&mut self) -> bool {
         self.drain() == 0
             && self.shared.state().seq == self.state.seq
+            && !self.has_retries
             && self.suspects.is_empty()
             && self.day_suspects.is_empty()
             && self.is_folded()
