@@ -189,6 +189,7 @@ impl<'a> Worker<'a> {
     pub(super) fn run(mut self) {
         self.find_leftovers();
         self.find_kept();
+        self.suspect_told_days();
         loop {
             let came = self.wait();
             if self.obey() {

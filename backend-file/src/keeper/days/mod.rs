@@ -18,7 +18,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +28,10 @@ use osis_core::schema::{Type, TypeId};
 
 use self::name::{Day, Name};
 use self::put::Put;
-pub(crate) use self::rewrite::Edit;
+pub(crate) use self::rewrite::{Edit, Edited, Rewritten};
+use super::refusal;
 use super::tree::{DayFile, Tree};
+use super::unreadable::{self, is_refused};
 use crate::error::{corrupt, io_error};
 use crate::files::{Files, Stamp};
 use crate::layout::Layout;
@@ -85,8 +87,9 @@ impl<'a> Days<'a> {
     /// Writes the events of a fold of the commits `first..=last`, and merges the files of days that
     /// have too many. Not durable before the caller syncs.
     ///
-    /// Returns files that a person may have edited; see [`self::rewrite::Rewritten::inspect`]. Where there are any,
-    /// call again with the same events when they were looked into.
+    /// Returns files that a person may have edited; see [`self::rewrite::Rewritten::inspect`]. Where
+    /// there are any, call again with the same events when they were looked into. Files that are
+    /// `held` cannot be used as they are: others are written beside them.
     ///
     /// # Errors
     /// Those of the file system; then some of the files may be written, and calling again is fine.
@@ -96,14 +99,30 @@ impl<'a> Days<'a> {
         first: u64,
         last: u64,
         rows: &[Row],
+        held: &dyn Fn(&Path) -> bool,
     ) -> Result<Vec<PathBuf>> {
         let mut inspect = Vec::new();
         for (day, rows) in self.by_day(rows) {
-            let path = self.path(&day, &name::of(&day, first, last));
+            let mut path = self.path(&day, &name::of(&day, first, last));
+            if held(&path) || self.has_others(tree, &path, &rows)? {
+                path = name::aside(&path);
+            }
             self.write_whole(tree, &path, &rows, &mut inspect)?;
             self.tidy(tree, &day)?;
         }
         Ok(inspect)
+    }
+
+    /// Whether a file is as it is known, and holds other events than these: a person's, or those of
+    /// an earlier fold.
+    fn has_others(&self, tree: &Tree, path: &Path, rows: &[&Row]) -> Result<bool> {
+        let known = self.rel(path).and_then(|rel| tree.days.get(&rel));
+        Ok(match known {
+            Some(known) if put::stamp(self.files, path)? == Some(known.stamp) => {
+                known.is_told || known.objects != self.versions(rows)
+            }
+            _ => false,
+        })
     }
 
     /// Reads the file of a day.
@@ -139,12 +158,16 @@ impl<'a> Days<'a> {
     pub(crate) fn find(&self, id: &Id) -> Result<Option<Row>> {
         let mut best: Option<Row> = None;
         let mut faulty = None;
-        for day in name::near(id) {
+        for day in self.days_near([id])? {
             for name in self.names(&day)? {
                 let path = self.path(&day, &name);
                 let bytes = match self.files.read(&path) {
                     Ok(bytes) => bytes,
                     Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) if is_refused(&error) => {
+                        faulty = Some((path, (None, unreadable::why(&error))));
+                        continue;
+                    }
                     Err(error) => return Err(io_error(&path, &error)),
                 };
                 // Parsing is a hundred times dearer than looking for the id.
@@ -162,20 +185,104 @@ impl<'a> Days<'a> {
                             }
                         }
                     }
-                    Err(faults) => faulty = Some((path, faults)),
+                    Err(faults) => faulty = Some((path, otoml::Fault::joined(&faults))),
                 }
             }
         }
         match (best, faulty) {
-            (None, Some((path, faults))) => {
-                let (line, message) = match faults.first() {
-                    Some(fault) => (Some(fault.line), fault.message.as_str()),
-                    None => (None, "cannot be read"),
-                };
-                Err(corrupt(&path, line, message))
-            }
+            (None, Some((path, (line, message)))) => Err(corrupt(&path, line, &message)),
             (best, _) => Ok(best),
         }
+    }
+
+    /// Which of some events stand in which files, other than `but`. A file that cannot be read as a
+    /// day has those whose ids stand where an id would.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn elsewhere(&self, ids: &HashSet<&Id>, but: &Path) -> Result<HashMap<Id, PathBuf>> {
+        let mut there = HashMap::new();
+        let by_text: HashMap<&str, &Id> = ids.iter().map(|id| (id.as_str(), *id)).collect();
+        for day in self.days_near(ids.iter().copied())? {
+            for name in self.names(&day)? {
+                let path = self.path(&day, &name);
+                if path == but {
+                    continue;
+                }
+                let text = match self.files.read(&path) {
+                    Ok(text) => text,
+                    Err(error) if is_passed_over(&error) => continue,
+                    Err(error) => return Err(io_error(&path, &error)),
+                };
+                let named = rewrite::named(&text, |id| by_text.get(id).copied());
+                if named.is_empty() {
+                    continue;
+                }
+                let found = otoml::read_day(self.ty, &text).ok();
+                let has = |id: &Id| match &found {
+                    Some(found) => found.iter().any(|found| found.id.as_ref() == Some(id)),
+                    None => has_id_line(&text, id),
+                };
+                let own = named.into_iter().filter(has);
+                there.extend(own.map(|id| (id, path.clone())));
+            }
+        }
+        Ok(there)
+    }
+
+    /// Whether this process has no right to read a file.
+    fn is_closed(&self, path: &Path) -> bool {
+        let read = self.files.read_start(path, 1);
+        read.is_err_and(|error| is_refused(&error))
+    }
+
+    /// The days in whose files events may be, going by their ids: all days for an id that has no
+    /// time, or one so early that a UUIDv7 could not have an earlier one.
+    fn days_near<'i>(&self, ids: impl IntoIterator<Item = &'i Id>) -> Result<Vec<Day>> {
+        let mut days = Vec::new();
+        let mut is_any = false;
+        for id in ids {
+            match name::near(id) {
+                Some(near) => days.extend(near),
+                None => is_any = true,
+            }
+        }
+        if is_any {
+            days.extend(self.days_there()?);
+        }
+        days.sort_unstable();
+        days.dedup();
+        Ok(days)
+    }
+
+    /// All days of which there are files.
+    fn days_there(&self) -> Result<Vec<Day>> {
+        let list = |path: &Path| {
+            self.files
+                .list(path)
+                .map_err(|error| io_error(path, &error))
+        };
+        let folder = self.layout.folder(self.ty);
+        let mut days = Vec::new();
+        for year in list(&folder)? {
+            let Some(number) = name::number(&year, 4) else {
+                continue;
+            };
+            let months = list(&folder.join(&year))?;
+            for month in months.iter().filter_map(|month| name::number(month, 2)) {
+                let (year, month) = (number, i8::try_from(month).unwrap_or(0));
+                let mut day = Day {
+                    year,
+                    month,
+                    day: 0,
+                };
+                for name in self.list(&day)? {
+                    day.day = Name::parse(&name).map_or(0, |name| name.day);
+                    days.extend((day.day > 0).then_some(day));
+                }
+            }
+        }
+        Ok(days)
     }
 
     /// The events of each day, in the order of their times, then ids. Of an event that comes twice
@@ -210,6 +317,14 @@ impl<'a> Days<'a> {
         }
     }
 
+    /// The version that a block claims to be; revision 0 where it names none.
+    pub(crate) fn version_in(&self, found: &Found) -> Version {
+        Version {
+            rev: found.rev.unwrap_or(0),
+            hash: Hash::of(self.ty, &found.values),
+        }
+    }
+
     fn versions(&self, rows: &[&Row]) -> Vec<(Id, Version)> {
         rows.iter()
             .map(|row| (row.id.clone(), self.version(row)))
@@ -241,12 +356,7 @@ impl<'a> Days<'a> {
         let (text, known) = (text.as_bytes(), known.as_ref());
         match put::put(self.files, path, text, known, readers, false)? {
             Put::Done(stamp) => {
-                let type_id = self.ty.id;
-                let day = DayFile {
-                    stamp,
-                    type_id,
-                    objects,
-                };
+                let day = DayFile::settled(stamp, self.ty.id, objects);
                 tree.days.insert(rel, day);
             }
             Put::Other => inspect.push(path.to_owned()),
@@ -290,6 +400,25 @@ impl<'a> Days<'a> {
 pub(crate) fn rel(layout: &Layout, path: &Path) -> Option<String> {
     let rel = path.strip_prefix(layout.root()).ok()?;
     rel.to_str().map(str::to_owned)
+}
+
+/// Whether a file is gone, or this process has no right to read it, of which people are told.
+fn is_passed_over(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || is_refused(error)
+}
+
+/// Whether a file is one that a person has named, and so is nobody's to merge.
+pub(crate) fn is_persons(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(Name::parse)
+        .is_none_or(|name| name.range.is_none())
+}
+
+/// Whether a line of a text gives a block this id.
+fn has_id_line(text: &[u8], id: &Id) -> bool {
+    let text = String::from_utf8_lossy(text);
+    let mut lines = text.lines().filter(|line| refusal::names(line, "id"));
+    lines.any(|line| line.contains(id.as_str()))
 }
 
 /// Whether a text contains another.
