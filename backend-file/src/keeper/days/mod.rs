@@ -10,6 +10,7 @@
 //! other. Names that people give, such as `21.otoml` and `21-import.otoml`, are read as well, and
 //! such files are never merged.
 
+mod find;
 mod merge;
 mod name;
 mod put;
@@ -18,7 +19,7 @@ mod splice;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,10 +30,8 @@ use osis_core::schema::{Type, TypeId};
 use self::name::{Day, Name};
 use self::put::Put;
 pub(crate) use self::rewrite::{Edit, Edited, Rewritten};
-use super::refusal;
 use super::tree::{DayFile, Tree};
-use super::unreadable::{self, is_refused};
-use crate::error::{corrupt, io_error};
+use crate::error::io_error;
 use crate::files::{Files, Stamp};
 use crate::layout::Layout;
 use crate::otoml::{self, Found};
@@ -148,141 +147,6 @@ impl<'a> Days<'a> {
                 });
             }
         }
-    }
-
-    /// An event that is in some file of a day near the time in its id, as the file of the highest
-    /// revision has it. For events of which the log no longer has the content.
-    ///
-    /// # Errors
-    /// Those of the file system; `Corrupt` where it is not found, and a file that names it is faulty.
-    pub(crate) fn find(&self, id: &Id) -> Result<Option<Row>> {
-        let mut best: Option<Row> = None;
-        let mut faulty = None;
-        for day in self.days_near([id])? {
-            for name in self.names(&day)? {
-                let path = self.path(&day, &name);
-                let bytes = match self.files.read(&path) {
-                    Ok(bytes) => bytes,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) if is_refused(&error) => {
-                        faulty = Some((path, (None, unreadable::why(&error))));
-                        continue;
-                    }
-                    Err(error) => return Err(io_error(&path, &error)),
-                };
-                // Parsing is a hundred times dearer than looking for the id.
-                if !contains(&bytes, id.as_str().as_bytes()) {
-                    continue;
-                }
-                match otoml::read_day(self.ty, &bytes) {
-                    Ok(found) => {
-                        let own = found
-                            .into_iter()
-                            .filter(|found| found.id.as_ref() == Some(id));
-                        for row in own.filter_map(Found::into_row) {
-                            if best.as_ref().is_none_or(|best| best.rev < row.rev) {
-                                best = Some(row);
-                            }
-                        }
-                    }
-                    Err(faults) => faulty = Some((path, otoml::Fault::joined(&faults))),
-                }
-            }
-        }
-        match (best, faulty) {
-            (None, Some((path, (line, message)))) => Err(corrupt(&path, line, &message)),
-            (best, _) => Ok(best),
-        }
-    }
-
-    /// Which of some events stand in which files, other than `but`. A file that cannot be read as a
-    /// day has those whose ids stand where an id would.
-    ///
-    /// # Errors
-    /// Those of the file system.
-    pub(crate) fn elsewhere(&self, ids: &HashSet<&Id>, but: &Path) -> Result<HashMap<Id, PathBuf>> {
-        let mut there = HashMap::new();
-        let by_text: HashMap<&str, &Id> = ids.iter().map(|id| (id.as_str(), *id)).collect();
-        for day in self.days_near(ids.iter().copied())? {
-            for name in self.names(&day)? {
-                let path = self.path(&day, &name);
-                if path == but {
-                    continue;
-                }
-                let text = match self.files.read(&path) {
-                    Ok(text) => text,
-                    Err(error) if is_passed_over(&error) => continue,
-                    Err(error) => return Err(io_error(&path, &error)),
-                };
-                let named = rewrite::named(&text, |id| by_text.get(id).copied());
-                if named.is_empty() {
-                    continue;
-                }
-                let found = otoml::read_day(self.ty, &text).ok();
-                let has = |id: &Id| match &found {
-                    Some(found) => found.iter().any(|found| found.id.as_ref() == Some(id)),
-                    None => has_id_line(&text, id),
-                };
-                let own = named.into_iter().filter(has);
-                there.extend(own.map(|id| (id, path.clone())));
-            }
-        }
-        Ok(there)
-    }
-
-    /// Whether this process has no right to read a file.
-    fn is_closed(&self, path: &Path) -> bool {
-        let read = self.files.read_start(path, 1);
-        read.is_err_and(|error| is_refused(&error))
-    }
-
-    /// The days in whose files events may be, going by their ids: all days for an id that has no
-    /// time, or one so early that a UUIDv7 could not have an earlier one.
-    fn days_near<'i>(&self, ids: impl IntoIterator<Item = &'i Id>) -> Result<Vec<Day>> {
-        let mut days = Vec::new();
-        let mut is_any = false;
-        for id in ids {
-            match name::near(id) {
-                Some(near) => days.extend(near),
-                None => is_any = true,
-            }
-        }
-        if is_any {
-            days.extend(self.days_there()?);
-        }
-        days.sort_unstable();
-        days.dedup();
-        Ok(days)
-    }
-
-    /// All days of which there are files.
-    fn days_there(&self) -> Result<Vec<Day>> {
-        let list = |path: &Path| {
-            self.files
-                .list(path)
-                .map_err(|error| io_error(path, &error))
-        };
-        let folder = self.layout.folder(self.ty);
-        let mut days = Vec::new();
-        for year in list(&folder)? {
-            let Some(number) = name::number(&year, 4) else {
-                continue;
-            };
-            let months = list(&folder.join(&year))?;
-            for month in months.iter().filter_map(|month| name::number(month, 2)) {
-                let (year, month) = (number, i8::try_from(month).unwrap_or(0));
-                let mut day = Day {
-                    year,
-                    month,
-                    day: 0,
-                };
-                for name in self.list(&day)? {
-                    day.day = Name::parse(&name).map_or(0, |name| name.day);
-                    days.extend((day.day > 0).then_some(day));
-                }
-            }
-        }
-        Ok(days)
     }
 
     /// The events of each day, in the order of their times, then ids. Of an event that comes twice
@@ -402,36 +266,9 @@ pub(crate) fn rel(layout: &Layout, path: &Path) -> Option<String> {
     rel.to_str().map(str::to_owned)
 }
 
-/// Whether a file is gone, or this process has no right to read it, of which people are told.
-fn is_passed_over(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || is_refused(error)
-}
-
 /// Whether a file is one that a person has named, and so is nobody's to merge.
 pub(crate) fn is_persons(path: &Path) -> bool {
     let name = path.file_name().and_then(|name| name.to_str());
     name.and_then(Name::parse)
         .is_none_or(|name| name.range.is_none())
-}
-
-/// Whether a line of a text gives a block this id.
-fn has_id_line(text: &[u8], id: &Id) -> bool {
-    let text = String::from_utf8_lossy(text);
-    let mut lines = text.lines().filter(|line| refusal::names(line, "id"));
-    lines.any(|line| line.contains(id.as_str()))
-}
-
-/// Whether a text contains another.
-fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    let Some(&first) = wanted.first() else {
-        return true;
-    };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| byte == first) {
-        if rest[at..].starts_with(wanted) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
 }

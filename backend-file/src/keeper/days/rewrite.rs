@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use osis_core::error::Result;
 use osis_core::object::{Id, Row};
 
+use super::find::is_passed_over;
 use super::name;
 use super::put::{self, Put};
-use super::{Contents, DayFile, Days, Reading, Tree, is_passed_over, splice};
+use super::{Contents, DayFile, Days, Reading, Tree, splice};
 use crate::error::io_error;
 use crate::layout::Layout;
 pub(crate) use crate::otoml::BlockEdit as Edit;
