@@ -92,7 +92,8 @@ impl State {
     /// Takes a change in, whose seq is not before the last one's.
     ///
     /// `load` reads an object of which the log no longer has the content from its file: `None`
-    /// where there is none, which a later change explains.
+    /// where there is none. Then a person has removed it, or a later change says what became of it;
+    /// until that comes, the version before stays. Only a change that says so removes an object.
     ///
     /// # Errors
     /// Those of the cache, and of `load`.
@@ -103,15 +104,23 @@ impl State {
         change: &Change,
         load: &dyn Fn(&Change) -> Result<Option<Row>>,
     ) -> Result<Step> {
-        let row = match &change.content {
+        let loaded = match &change.content {
             Content::Full(row) => Some(row.clone()),
-            Content::Gone => None,
-            Content::Folded if change.op == ChangeOp::Delete => None,
-            Content::Folded => load(change)?,
+            Content::Folded if change.op != ChangeOp::Delete => load(change)?,
+            Content::Folded | Content::Gone => None,
         };
-        let step = match row {
+        let is_gone = change.op == ChangeOp::Delete || change.content == Content::Gone;
+        let step = match loaded {
             Some(row) => self.put(schema, bodies, change.type_id, row)?,
-            None => self.remove(change.type_id, &change.id),
+            None if is_gone => self.remove(change.type_id, &change.id),
+            None => {
+                tracing::debug!(id = %change.id, seq = change.seq, "has no file just now");
+                Step {
+                    type_id: change.type_id,
+                    before: None,
+                    after: None,
+                }
+            }
         };
         if schema.types[change.type_id].log().is_none() {
             self.recent.push_back(FeedRecord {

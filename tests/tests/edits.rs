@@ -650,6 +650,96 @@ fn an_edit_and_a_write_at_once_lose_neither() {
     }
 }
 
+/// The files of the days of a log type.
+fn day_files(desk: &Desk, plural: &str) -> Vec<PathBuf> {
+    let files = walkdir::WalkDir::new(desk.directory().join(plural));
+    let files = files.into_iter().flatten();
+    let files = files.filter(|entry| entry.file_type().is_file());
+    files.map(walkdir::DirEntry::into_path).collect()
+}
+
+#[test]
+fn blocks_of_a_day_are_edited_refused_and_mended() {
+    let mut desk = Desk::new();
+    let made: Vec<Value> = ["/a", "/b"]
+        .map(|page| json!({ "data": { "page": page, "at": "2026-11-21T07:00:00Z" } }))
+        .iter()
+        .map(|visit| desk.call("visit_new", visit))
+        .collect();
+    let id = |n: usize| made[n]["id"].as_str().unwrap();
+    until("the visits have a file", || {
+        let files = day_files(&desk, "visits");
+        files.len() == 1 && id(1).len() == read(&files[0]).matches(id(1)).count() * 36
+    });
+    let file = day_files(&desk, "visits").remove(0);
+    edit(
+        &file,
+        "page = \"/a\"",
+        "# The entrance.\npage = '/home' # was /a",
+        save,
+    );
+    until("the edit is read", || {
+        desk.get("visit", id(0))["page"] == "/home"
+    });
+    until("the file has its revision", || {
+        read(&file).contains("rev = 2\n")
+    });
+    let layout = "# The entrance.\npage = '/home' # was /a\n";
+    assert!(read(&file).contains(layout), "{}", read(&file));
+    // The time of an event cannot be changed, and its new neighbour's id is of another time.
+    let text = read(&file);
+    let begin = text.find(&format!("id = \"{}\"", id(1))).unwrap();
+    let begin = text[..begin].rfind("\nat = ").unwrap();
+    let (before, own) = text.split_at(begin);
+    let refused = format!(
+        "{before}{}\n[[visit]] # mine\nat = 2026-12-24T18:00:00Z\nid = \"{}\"\npage = \"/c\"\n",
+        own.replacen("T07:00:00.000Z", "T08:00:00.000Z", 1),
+        id(1).replace("01", "02"),
+    );
+    save_in_place(&file, &refused);
+    let line = line_of(&refused, "at = 2026-11-21T08:00:00.000Z");
+    for _ in 0..2 {
+        desk.until_broken(&file, line);
+        let message = desk.problems(&file)[0]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(message.contains("at: cannot be changed"), "{message}");
+        assert!(message.contains("within a day of at"), "{message}");
+        assert_eq!(desk.get("visit", id(1)), made[1]);
+        assert_eq!(desk.call("visit_count", &json!({}))["count"], 2);
+        assert_eq!(read(&file), refused, "a refused block is not overwritten");
+        desk.stop();
+        desk.start();
+    }
+    // The store writes the others of the file.
+    let set = json!({ "id": id(0), "data": { "agent": "other" } });
+    desk.call("visit_set", &set);
+    until("the file has the change", || {
+        read(&file).contains("agent = \"other\"\n")
+    });
+    let text = read(&file);
+    assert!(
+        text.contains(layout) && text.contains("[[visit]] # mine\n"),
+        "{text}"
+    );
+    let mended = text
+        .replacen("T08:00:00.000Z", "T07:00:00.000Z", 1)
+        .replace("at = 2026-12-24T18:00:00Z", "at = 2026-11-21T18:00:00Z")
+        .replace(&format!("id = \"{}\"\n", id(1).replace("01", "02")), "");
+    save(&file, &mended);
+    desk.until_mended(&file);
+    until("the new one is read", || {
+        desk.call("visit_count", &json!({}))["count"] == 3
+    });
+    assert_eq!(desk.get("visit", id(1)), made[1]);
+    until("the new one has its id", || {
+        read(&file).matches("\nid = ").count() == 3
+    });
+    assert!(read(&file).contains("[[visit]] # mine\n"));
+    assert_eq!(day_files(&desk, "visits"), [file]);
+}
+
 #[test]
 fn a_changed_field_is_a_line_for_git() {
     let desk = Desk::new();

@@ -8,6 +8,7 @@ use osis_core::error::{Error, ErrorKind};
 use osis_core::schema::{FieldKind, Schema, TypeId};
 
 use super::marks::Key;
+use super::refusal::{self, waits_for_others};
 use super::tree::Known;
 use super::worker::Worker;
 use crate::files::Stamp;
@@ -107,23 +108,12 @@ impl Worker<'_> {
         let Edit {
             key, path, seen, ..
         } = edit;
-        let is_for_now = matches!(
-            error.kind(),
-            ErrorKind::Unavailable { .. }
-                | ErrorKind::StorageFull
-                | ErrorKind::RateLimited { .. }
-                | ErrorKind::Internal
-                | ErrorKind::Corrupt { .. }
-        );
-        if is_for_now {
+        if refusal::is_for_now(error) {
             tracing::warn!(path = %path.display(), %error, "an edit waits");
             self.look_later(&key, path, seen.map(|(stamp, _)| stamp), RETRY);
             return;
         }
-        let has_changed = matches!(
-            error.kind(),
-            ErrorKind::RevMismatch { .. } | ErrorKind::NotFound { .. }
-        );
+        let has_changed = refusal::is_outrun(error);
         match seen {
             // Somebody was quicker; what the file is now is judged again.
             Some((stamp, _)) if has_changed => {
@@ -167,36 +157,17 @@ impl Worker<'_> {
 
     /// The line of a file on which the field stands that an error is about.
     fn line_of(&self, path: &Path, error: &Error) -> Option<usize> {
-        let field = match error.kind() {
-            ErrorKind::Reference { field, .. } => field.as_str(),
-            ErrorKind::Conflict { key, .. } => key.first()?,
-            ErrorKind::Invalid(faults) => {
-                let path = faults.first()?.path.trim_start_matches("data.");
-                path.split(['[', '.']).next()?
-            }
-            _ => return None,
-        };
+        let field = refusal::fields(error).next()?;
         let text = self.shared.files.read(path).ok()?;
         let text = std::str::from_utf8(&text).ok()?;
-        let names_it = |line: &str| {
-            let rest = line.trim_start().strip_prefix(field);
-            rest.is_some_and(|rest| rest.trim_start().starts_with('='))
-        };
-        text.lines().position(names_it).map(|before| before + 1)
+        let before = text.lines().position(|line| refusal::names(line, field));
+        before.map(|before| before + 1)
     }
 
     fn put_back(&mut self, edit: &Edit, wait: Duration) {
         let stamp = edit.seen.map(|(stamp, _)| stamp);
         self.look_later(&edit.key, edit.path.clone(), stamp, wait);
     }
-}
-
-/// Whether an edit may be fine once others are taken in.
-fn waits_for_others(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Reference { .. } | ErrorKind::Conflict { .. }
-    )
 }
 
 /// The places of types in an order in which what is referred to comes before what refers.

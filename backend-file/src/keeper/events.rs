@@ -5,14 +5,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use osis_core::object::{Id, Row};
 use osis_core::schema::TypeId;
 
-use super::days::Days;
+use super::days::{Days, Rewritten};
 use super::worker::Worker;
 use crate::state::{Applied, State};
 
@@ -35,6 +35,9 @@ pub(super) struct Events {
     ranges: VecDeque<Range>,
     /// Those that changed, or are gone, after they were new; with the oldest commit of that.
     changed: HashMap<Id, u64>,
+    /// Those that changed, and cannot be written before a person has mended a file; with the oldest
+    /// commit that only the log has.
+    held: HashMap<Id, u64>,
     /// Those that stand in a file already, since a person wrote them there.
     placed: HashSet<Id>,
     /// The oldest commit that is in files but not on disk for sure.
@@ -56,7 +59,7 @@ struct Range {
 }
 
 impl Events {
-    /// Whether nothing waits to be written.
+    /// Whether nothing waits to be written, apart from what waits for a person.
     pub(super) fn is_written(&self) -> bool {
         self.ranges.is_empty() && self.changed.is_empty()
     }
@@ -69,7 +72,7 @@ impl Events {
     /// The oldest commit that is not in files, on disk.
     pub(super) fn oldest(&self) -> Option<u64> {
         let ranges = self.ranges.iter().map(|range| range.first);
-        let changed = self.changed.values().copied();
+        let changed = self.changed.values().chain(self.held.values()).copied();
         ranges
             .chain(changed)
             .chain(self.unsynced)
@@ -113,6 +116,29 @@ impl Events {
         self.wait(now);
     }
 
+    /// Has an event wait until a person has mended a file.
+    fn hold(&mut self, id: Id, seq: u64) {
+        let oldest = self.held.entry(id).or_insert(seq);
+        *oldest = (*oldest).min(seq);
+    }
+
+    /// Tries those again that wait for a person.
+    pub(super) fn release(&mut self, now: Instant) {
+        for (id, seq) in std::mem::take(&mut self.held) {
+            self.change(id, seq, now);
+        }
+    }
+
+    /// Whether nothing of an event waits, and all that was written is on disk.
+    pub(super) fn is_done(&self, id: &Id) -> bool {
+        self.is_written() && self.is_synced() && !self.held.contains_key(id)
+    }
+
+    /// Whether a change of an event waits to be written.
+    pub(super) fn has_changed(&self, id: &Id) -> bool {
+        self.changed.contains_key(id)
+    }
+
     fn wait(&mut self, now: Instant) {
         let earliest = self.written.map_or(now, |written| written + EVERY);
         let due = (now + COALESCE).max(earliest);
@@ -127,8 +153,9 @@ impl Worker<'_> {
         let state = Arc::clone(&self.state);
         for ty in schema.types.iter().filter(|ty| ty.log().is_some()) {
             let mut filed = HashMap::new();
-            let files = self.tree.days.values().filter(|day| day.type_id == ty.id);
-            for (id, version) in files.flat_map(|day| &day.objects) {
+            let files = || self.tree.days.values().filter(|day| day.type_id == ty.id);
+            let open: HashSet<&Id> = files().flat_map(|day| &day.open).collect();
+            for (id, version) in files().flat_map(|day| &day.objects) {
                 // Where two files have one, the later version counts.
                 let kept = filed.entry(id).or_insert(*version);
                 if kept.rev < version.rev {
@@ -139,6 +166,7 @@ impl Worker<'_> {
             let mut changed = Vec::new();
             for held in state.types[ty.id].ordinals.values() {
                 match filed.remove(&held.row.id) {
+                    None if open.contains(&held.row.id) => {}
                     None => ids.push(held.row.id.clone()),
                     Some(version) if version != held.version() => changed.push(held.row.id.clone()),
                     Some(_) => {}
@@ -222,7 +250,9 @@ impl Worker<'_> {
             let rows = self.rows(type_id, &state, &range.ids)?;
             let folder = self.shared.layout.folder(&self.schema.types[type_id]);
             let days = Days::of(self.shared, type_id);
-            let added = days.add(&mut self.tree, range.first, range.last, &rows);
+            let held = &self.held;
+            let is_held = |path: &Path| held.contains_key(path);
+            let added = days.add(&mut self.tree, range.first, range.last, &rows, &is_held);
             let events = &mut self.events[type_id];
             match added {
                 Ok(inspect) if inspect.is_empty() => {
@@ -309,9 +339,9 @@ impl Worker<'_> {
         now: Instant,
     ) -> Result<(), (PathBuf, io::Error)> {
         let changed = std::mem::take(&mut self.events[type_id].changed);
-        let Some(first) = changed.values().copied().min() else {
+        if changed.is_empty() {
             return Ok(());
-        };
+        }
         let folder = self.shared.layout.folder(&self.schema.types[type_id]);
         let mut rows: HashMap<Id, Option<Row>> = HashMap::with_capacity(changed.len());
         let mut failed = None;
@@ -325,35 +355,67 @@ impl Worker<'_> {
             Some(error) => Err(error),
             None => Days::of(self.shared, type_id).rewrite(&mut self.tree, &rows),
         };
-        let events = &mut self.events[type_id];
         match rewritten {
             Ok(left) => {
-                events.unsynced = events.unsynced.into_iter().chain([first]).min();
-                if !left.missing.is_empty() {
-                    let ids = left.missing.into_iter().map(|row| row.id).collect();
-                    let last = state.seq;
-                    let until = None;
-                    events.ranges.push_back(Range {
-                        first,
-                        last,
-                        ids,
-                        until,
-                    });
-                    events.due = Some(now + RETRY);
-                }
-                if !left.inspect.is_empty() {
-                    events.changed.extend(changed);
-                    events.due = Some(now + RETRY);
-                    self.suspect_days(type_id, left.inspect);
-                }
+                self.take_rewritten(type_id, &changed, left, now);
                 Ok(())
             }
             Err(error) => {
+                let events = &mut self.events[type_id];
                 events.changed.extend(changed);
                 events.due = Some(now + RETRY);
                 Err((folder, io::Error::other(error)))
             }
         }
+    }
+
+    /// Sees to what could not be written.
+    fn take_rewritten(
+        &mut self,
+        type_id: TypeId,
+        changed: &HashMap<Id, u64>,
+        left: Rewritten,
+        now: Instant,
+    ) {
+        let last = self.state.seq;
+        let seq_of = |id: &Id| changed.get(id).copied().unwrap_or(last);
+        let first = changed.values().copied().min();
+        let events = &mut self.events[type_id];
+        events.unsynced = events.unsynced.into_iter().chain(first).min();
+        if !left.missing.is_empty() {
+            events.ranges.push_back(Range {
+                first: first.unwrap_or(last).min(last),
+                last,
+                ids: left.missing.into_iter().map(|row| row.id).collect(),
+                until: None,
+            });
+            events.due = Some(now + RETRY);
+        }
+        for (path, ids) in left.inspect {
+            let stamp = self.shared.files.stamp(&path).ok().flatten();
+            let is_held = self.is_held(&path, stamp);
+            let events = &mut self.events[type_id];
+            for id in ids {
+                let seq = seq_of(&id);
+                if is_held {
+                    events.hold(id, seq);
+                } else {
+                    events.changed.insert(id, seq);
+                }
+            }
+            if !is_held {
+                events.due = Some(now + RETRY);
+                self.suspect_day(type_id, &path, stamp);
+            }
+        }
+        for id in left.open {
+            let key = (type_id, id);
+            // What is kept elsewhere need not stay in the log; that one is deleted is only there.
+            let is_kept = self.state.get(type_id, &key.1).is_some() && self.keep(&key);
+            let seq = if is_kept { u64::MAX } else { seq_of(&key.1) };
+            self.events[type_id].hold(key.1, seq);
+        }
+        self.suspect_days(type_id, left.told);
     }
 
     fn rows(

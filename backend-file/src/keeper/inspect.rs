@@ -111,11 +111,7 @@ impl Worker<'_> {
         }
         for place in found.changed_or_new {
             let stamp = Some(place.stamp);
-            if self
-                .held
-                .get(&place.path)
-                .is_some_and(|held| held.stamp == stamp)
-            {
+            if self.is_held(&place.path, stamp) {
                 continue;
             }
             match place.kind {
@@ -218,6 +214,11 @@ impl Worker<'_> {
         self.held.insert(path.to_owned(), held);
     }
 
+    /// Whether a file is known not to be right, and is as it was then.
+    pub(super) fn is_held(&self, path: &Path, stamp: Option<Stamp>) -> bool {
+        self.held.get(path).is_some_and(|held| held.stamp == stamp)
+    }
+
     /// Looks again at an edit that was refused, for the store has changed its object.
     pub(super) fn reconsider(&mut self, key: &Key) {
         let path = self.path_of(key.0, &key.1);
@@ -251,6 +252,9 @@ impl Worker<'_> {
             .map(|(path, held)| (path.clone(), held.stamp))
             .collect();
         for (path, stamp) in due {
+            if self.suspect_known_day(&path, stamp) {
+                continue;
+            }
             let found = walk::look(
                 &self.shared.layout,
                 &self.schema,

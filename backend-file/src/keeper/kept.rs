@@ -79,7 +79,7 @@ pub(super) fn read(files: &dyn Files, layout: &Layout, ty: &Type, id: &Id) -> Re
 /// Those of the file system.
 pub(super) fn list(files: &dyn Files, layout: &Layout, schema: &Schema) -> Result<Vec<Key>> {
     let mut keys = Vec::new();
-    for ty in schema.types.iter().filter(|ty| ty.log().is_none()) {
+    for ty in &schema.types {
         let folder = layout.log_kept_folder(ty);
         let names = files.list(&folder);
         for name in names.map_err(|error| io_error(&folder, &error))? {
@@ -146,7 +146,7 @@ impl Worker<'_> {
     pub(super) fn keep_waiting(&mut self) {
         for key in std::mem::take(&mut self.kept.waiting) {
             let path = self.path_of(key.0, &key.1);
-            if self.held.contains_key(&path) {
+            if self.held.contains_key(&path) || self.is_in_hand(&key) {
                 self.keep(&key);
             }
         }
@@ -166,7 +166,10 @@ impl Worker<'_> {
         let now = Instant::now();
         let seq = self.clock.folded_through + 1;
         for key in keys {
-            if !self.kept.there.contains_key(&key) {
+            if self.schema.types[key.0].log().is_some() {
+                self.kept.there.entry(key.clone()).or_insert(None);
+                self.let_go_of_event(&key);
+            } else if !self.kept.there.contains_key(&key) {
                 self.kept.there.insert(key.clone(), None);
                 self.dirty.mark(key, seq, false, now);
             }
@@ -191,6 +194,18 @@ impl Worker<'_> {
                 self.kept.there.remove(key);
                 Ok(())
             }
+        }
+    }
+
+    /// As [`Self::let_go`], of an event, if what is served of it is in a file.
+    fn let_go_of_event(&mut self, key: &Key) {
+        let version = self.state.get(key.0, &key.1).map(|held| held.version());
+        let is_filed = version.is_none_or(|version| self.is_filed(key, version));
+        if !is_filed || !self.events[key.0].is_done(&key.1) {
+            return;
+        }
+        if let Err((path, error)) = self.let_go(key) {
+            tracing::warn!(path = %path.display(), %error, "a kept version cannot be removed yet");
         }
     }
 

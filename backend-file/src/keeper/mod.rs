@@ -6,7 +6,8 @@
 //! - `intake` marks what commits changed; `fold` writes it into files, by the swaps of `swap`, and
 //!   `events` that of log types;
 //! - `inspect` and `verdict` find out what a file is that is not as it was left, `day` the same of
-//!   days' files; `edits` takes what people wrote into the store;
+//!   days' files; `edits` takes what people wrote into the store, `refusal` says what it means that
+//!   it is not taken;
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
 //!   what lies beside them;
 //! - `unreadable` is for files that this process has no right to read;
@@ -29,6 +30,7 @@ mod ops;
 mod poll;
 mod rebuild;
 mod recent;
+mod refusal;
 mod scan;
 mod swap;
 mod sync;
@@ -172,13 +174,13 @@ impl From<Seen> for Order {
 /// Those of the file system; `Corrupt` where the file is broken.
 pub(crate) fn load(shared: &Shared, change: &Change) -> Result<Option<Row>> {
     let (ty, id) = (&shared.schema.types[change.type_id], &change.id);
-    if ty.log().is_some() {
-        return Days::of(shared, change.type_id).find(id);
-    }
     // Where a person has the file in hand, it is not what the log means.
     let kept = kept::read(&*shared.files, &shared.layout, ty, id)?;
     if let Some(row) = kept.filter(|row| row.rev == change.rev) {
         return Ok(Some(row));
+    }
+    if ty.log().is_some() {
+        return Days::of(shared, change.type_id).find(id);
     }
     let path = shared.layout.object(ty, id);
     let bytes = match shared.files.read(&path) {

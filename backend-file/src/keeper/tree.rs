@@ -36,6 +36,42 @@ pub(crate) struct DayFile {
     pub(crate) stamp: Stamp,
     /// The log type whose objects it holds.
     pub(crate) type_id: TypeId,
-    /// They, with their versions.
+    /// They, with their versions; of one whose block was not taken in, the version that the file
+    /// last held.
     pub(crate) objects: Vec<(Id, Version)>,
+    /// Those of them whose blocks a person wrote and the store has not taken in.
+    pub(crate) open: Vec<Id>,
+    /// Whether something in it is told to people, so that a start has to look at it again.
+    pub(crate) is_told: bool,
+}
+
+impl DayFile {
+    /// A file in which nothing is left to be taken in.
+    pub(crate) fn settled(stamp: Stamp, type_id: TypeId, objects: Vec<(Id, Version)>) -> Self {
+        Self {
+            stamp,
+            type_id,
+            objects,
+            open: Vec::new(),
+            is_told: false,
+        }
+    }
+
+    /// Takes the block of an event for a person's, which is yet to be looked at; `version` is what
+    /// the file last held of it, if that is known.
+    pub(crate) fn leave_open(&mut self, id: Id, version: Option<Version>) {
+        self.objects
+            .extend(version.map(|version| (id.clone(), version)));
+        self.open.push(id);
+        self.is_told = true;
+    }
+
+    /// As [`Self::leave_open`], if the file has an event in another version than the one served.
+    pub(crate) fn open_if_there(&mut self, id: &Id, served: Option<Version>) {
+        let place = self.objects.iter().position(|(own, _)| own == id);
+        if let Some(place) = place.filter(|place| Some(self.objects[*place].1) != served) {
+            self.objects.remove(place);
+            self.leave_open(id.clone(), None);
+        }
+    }
 }

@@ -192,6 +192,7 @@ impl<'a> Worker<'a> {
     pub(super) fn run(mut self) {
         self.find_leftovers();
         self.find_kept();
+        self.suspect_told_days();
         let mut is_first = true;
         loop {
             // What is ordered from the start need not wait.

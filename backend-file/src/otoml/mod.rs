@@ -48,6 +48,17 @@ pub(crate) struct Found {
     pub(crate) line: usize,
 }
 
+/// What becomes of a block of the file of a day.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum BlockEdit {
+    /// It stays as it is, to the letter.
+    Keep,
+    /// It becomes this object.
+    Put(Row),
+    /// It goes.
+    Drop,
+}
+
 /// What is wrong with a file, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -176,6 +187,13 @@ pub(crate) fn day(ty: &Type, rows: &[&Row]) -> String {
         write::put_block(&mut out, ty, &columns, row);
     }
     out
+}
+
+/// Changes blocks of the file of a day, one edit a block in their order; nothing if they are not as
+/// many. As [`update`], what has not changed keeps its comments, order and layout; a block that goes
+/// takes along the comments in it, not those above its head and below its last value.
+pub(crate) fn update_day(text: &str, ty: &Type, blocks: &[BlockEdit]) -> Option<String> {
+    update::update_day(&Source::new(text), ty, blocks)
 }
 
 /// Reads the file of a day.

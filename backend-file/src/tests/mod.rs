@@ -2,6 +2,7 @@
 
 mod access;
 mod caches;
+mod days;
 mod faults;
 mod kept;
 mod opening;

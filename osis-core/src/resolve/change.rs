@@ -8,13 +8,20 @@ use crate::value::Value;
 
 /// The values of a new object: what the draft names, defaults for what it does not.
 ///
-/// Notes a fault for each required field that stays unset.
+/// Notes a fault for each required field that stays unset, and where the id of a log object is not
+/// of its time: drafts are also made by engines that take objects from people's files.
 pub(super) fn made(ty: &Type, draft: &Draft, path: &str, faults: &mut Faults) -> Vec<Value> {
     let pairs = ty.fields.iter().zip(&draft.values);
     let values: Vec<Value> = pairs
         .map(|(field, given)| given.clone().unwrap_or_else(|| default(field)))
         .collect();
     require(ty, &values, path, faults);
+    if let (Some(log), Some(id)) = (ty.log(), &draft.id)
+        && let Some(time) = values[log.time].as_time()
+        && let Some(message) = input::log_id_fault(ty, log, id, time)
+    {
+        faults.add(format!("{path}.id"), message);
+    }
     values
 }
 
@@ -108,5 +115,53 @@ fn added(current: &Value, given: &Value) -> Result<Value, String> {
             .ok_or_else(|| "leaves the range of 64-bit integers after merging".to_owned()),
         (Value::Float(a), Value::Float(b)) if (a + b).is_finite() => Ok(Value::Float(a + b + 0.0)),
         _ => Err("leaves the range of finite numbers after merging".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::Id;
+    use crate::schema::{Source, load};
+    use crate::time::Time;
+
+    const VISITS: &str = "
+        name = 's'
+        version = 1
+        [types.visit]
+        plural = 'visits'
+        class = 'log'
+        time = 'at'
+        [types.visit.fields]
+        at = { type = 'time', required = true, default = '2026-11-21T07:00:00Z' }
+    ";
+
+    /// What is wrong with a visit of an id and a time that is there by default.
+    fn faults(id: Id) -> Vec<(String, String)> {
+        let schema = load(&[Source::new("s.toml", VISITS)]).unwrap();
+        let draft = Draft {
+            id: Some(id),
+            values: vec![None],
+            links: Vec::new(),
+        };
+        let mut faults = Faults::default();
+        made(&schema.types[0], &draft, "items[3]", &mut faults);
+        match faults.into_error().kind() {
+            crate::error::ErrorKind::Invalid(faults) => faults
+                .iter()
+                .map(|fault| (fault.path.clone(), fault.message.clone()))
+                .collect(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn an_id_of_a_log_object_is_of_its_time_however_the_draft_was_made() {
+        let of = |time: &str| Id::generate(Time::parse(time).unwrap());
+        assert_eq!(faults(of("2026-11-22T07:00:00.000Z")), []);
+        let message = "expected a UUIDv7 whose own time is within a day of at".to_owned();
+        let told = [("items[3].id".to_owned(), message)];
+        assert_eq!(faults(of("2026-11-22T07:00:00.001Z")), told);
+        assert_eq!(faults(Id::trusted("visit-1")), told);
     }
 }

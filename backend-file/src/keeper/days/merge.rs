@@ -9,7 +9,7 @@ use osis_core::object::{Id, Row};
 
 use super::name::{self, Day, Name};
 use super::put::{self, Put, UNFINISHED};
-use super::{Days, Reading, Tree};
+use super::{Days, Reading, Tree, splice};
 use crate::error::io_error;
 use crate::files::Stamp;
 use crate::keeper::tree::DayFile;
@@ -50,7 +50,9 @@ impl Days<'_> {
             else {
                 continue;
             };
-            let Some(stamp) = tree.days.get(&rel).map(|known| known.stamp) else {
+            // What is told of a file would be lost with it.
+            let known = tree.days.get(&rel).filter(|known| !known.is_told);
+            let Some(stamp) = known.map(|known| known.stamp) else {
                 continue;
             };
             if stamp.length < SMALL && put::stamp(self.files, &path)? == Some(stamp) {
@@ -60,19 +62,26 @@ impl Days<'_> {
         }
         if small.len() > SMALL_FILES_MAX {
             small.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            self.merge(tree, day, &name::of(day, first, last), &small)?;
+            self.merge(tree, day, &name::of(day, first, last), small)?;
         }
         Ok(())
     }
 
     /// Puts all events of files into one, and removes them. Gives up where one changes meanwhile.
-    fn merge(&self, tree: &mut Tree, day: &Day, name: &str, sources: &[Source]) -> Result<()> {
+    /// Files in which a person has left comments or a layout stay as they are.
+    fn merge(&self, tree: &mut Tree, day: &Day, name: &str, small: Vec<Source>) -> Result<()> {
         let mut rows: HashMap<Id, Row> = HashMap::new();
-        for source in sources {
+        let mut sources = Vec::with_capacity(small.len());
+        for source in small {
             let read = match self.read_file(&source.path)? {
                 Reading::Good(read) if read.stamp == source.stamp => read,
                 _ => return Ok(()),
             };
+            let text = std::str::from_utf8(&read.text).unwrap_or_default();
+            if !splice::is_canonical(self.ty, text, &read.found) {
+                continue;
+            }
+            sources.push(source);
             for found in read.found {
                 let Some(row) = Found::into_row(found) else {
                     return Ok(());
@@ -83,6 +92,10 @@ impl Days<'_> {
                 }
             }
         }
+        if sources.len() <= SMALL_FILES_MAX {
+            return Ok(());
+        }
+        let sources = &sources;
         let mut rows: Vec<&Row> = rows.values().collect();
         rows.sort_unstable_by(|a, b| (self.time(a), &a.id).cmp(&(self.time(b), &b.id)));
         let path = self.path(day, name);
@@ -110,11 +123,7 @@ impl Days<'_> {
             put::retire(self.files, &path, &stamp, || name::aside(&path))?;
             return Ok(());
         }
-        let merged = DayFile {
-            stamp,
-            type_id: self.ty.id,
-            objects: self.versions(&rows),
-        };
+        let merged = DayFile::settled(stamp, self.ty.id, self.versions(&rows));
         tree.days.insert(rel, merged);
         for source in sources.iter().filter(|source| source.path != path) {
             let aside = || name::aside(&source.path);

@@ -10,6 +10,7 @@
 //! other. Names that people give, such as `21.otoml` and `21-import.otoml`, are read as well, and
 //! such files are never merged.
 
+mod find;
 mod merge;
 mod name;
 mod put;
@@ -28,9 +29,9 @@ use osis_core::schema::{Type, TypeId};
 
 use self::name::{Day, Name};
 use self::put::Put;
-pub(crate) use self::rewrite::Edit;
+pub(crate) use self::rewrite::{Edit, Edited, Rewritten};
 use super::tree::{DayFile, Tree};
-use crate::error::{corrupt, io_error};
+use crate::error::io_error;
 use crate::files::{Files, Stamp};
 use crate::layout::Layout;
 use crate::otoml::{self, Found};
@@ -85,8 +86,9 @@ impl<'a> Days<'a> {
     /// Writes the events of a fold of the commits `first..=last`, and merges the files of days that
     /// have too many. Not durable before the caller syncs.
     ///
-    /// Returns files that a person may have edited; see [`self::rewrite::Rewritten::inspect`]. Where there are any,
-    /// call again with the same events when they were looked into.
+    /// Returns files that a person may have edited; see [`self::rewrite::Rewritten::inspect`]. Where
+    /// there are any, call again with the same events when they were looked into. Files that are
+    /// `held` cannot be used as they are: others are written beside them.
     ///
     /// # Errors
     /// Those of the file system; then some of the files may be written, and calling again is fine.
@@ -96,14 +98,30 @@ impl<'a> Days<'a> {
         first: u64,
         last: u64,
         rows: &[Row],
+        held: &dyn Fn(&Path) -> bool,
     ) -> Result<Vec<PathBuf>> {
         let mut inspect = Vec::new();
         for (day, rows) in self.by_day(rows) {
-            let path = self.path(&day, &name::of(&day, first, last));
+            let mut path = self.path(&day, &name::of(&day, first, last));
+            if held(&path) || self.has_others(tree, &path, &rows)? {
+                path = name::aside(&path);
+            }
             self.write_whole(tree, &path, &rows, &mut inspect)?;
             self.tidy(tree, &day)?;
         }
         Ok(inspect)
+    }
+
+    /// Whether a file is as it is known, and holds other events than these: a person's, or those of
+    /// an earlier fold.
+    fn has_others(&self, tree: &Tree, path: &Path, rows: &[&Row]) -> Result<bool> {
+        let known = self.rel(path).and_then(|rel| tree.days.get(&rel));
+        Ok(match known {
+            Some(known) if put::stamp(self.files, path)? == Some(known.stamp) => {
+                known.is_told || known.objects != self.versions(rows)
+            }
+            _ => false,
+        })
     }
 
     /// Reads the file of a day.
@@ -128,53 +146,6 @@ impl<'a> Days<'a> {
                     Err(faults) => Reading::Faulty(stamp, faults),
                 });
             }
-        }
-    }
-
-    /// An event that is in some file of a day near the time in its id, as the file of the highest
-    /// revision has it. For events of which the log no longer has the content.
-    ///
-    /// # Errors
-    /// Those of the file system; `Corrupt` where it is not found, and a file that names it is faulty.
-    pub(crate) fn find(&self, id: &Id) -> Result<Option<Row>> {
-        let mut best: Option<Row> = None;
-        let mut faulty = None;
-        for day in name::near(id) {
-            for name in self.names(&day)? {
-                let path = self.path(&day, &name);
-                let bytes = match self.files.read(&path) {
-                    Ok(bytes) => bytes,
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(io_error(&path, &error)),
-                };
-                // Parsing is a hundred times dearer than looking for the id.
-                if !contains(&bytes, id.as_str().as_bytes()) {
-                    continue;
-                }
-                match otoml::read_day(self.ty, &bytes) {
-                    Ok(found) => {
-                        let own = found
-                            .into_iter()
-                            .filter(|found| found.id.as_ref() == Some(id));
-                        for row in own.filter_map(Found::into_row) {
-                            if best.as_ref().is_none_or(|best| best.rev < row.rev) {
-                                best = Some(row);
-                            }
-                        }
-                    }
-                    Err(faults) => faulty = Some((path, faults)),
-                }
-            }
-        }
-        match (best, faulty) {
-            (None, Some((path, faults))) => {
-                let (line, message) = match faults.first() {
-                    Some(fault) => (Some(fault.line), fault.message.as_str()),
-                    None => (None, "cannot be read"),
-                };
-                Err(corrupt(&path, line, message))
-            }
-            (best, _) => Ok(best),
         }
     }
 
@@ -210,6 +181,14 @@ impl<'a> Days<'a> {
         }
     }
 
+    /// The version that a block claims to be; revision 0 where it names none.
+    pub(crate) fn version_in(&self, found: &Found) -> Version {
+        Version {
+            rev: found.rev.unwrap_or(0),
+            hash: Hash::of(self.ty, &found.values),
+        }
+    }
+
     fn versions(&self, rows: &[&Row]) -> Vec<(Id, Version)> {
         rows.iter()
             .map(|row| (row.id.clone(), self.version(row)))
@@ -241,12 +220,7 @@ impl<'a> Days<'a> {
         let (text, known) = (text.as_bytes(), known.as_ref());
         match put::put(self.files, path, text, known, readers, false)? {
             Put::Done(stamp) => {
-                let type_id = self.ty.id;
-                let day = DayFile {
-                    stamp,
-                    type_id,
-                    objects,
-                };
+                let day = DayFile::settled(stamp, self.ty.id, objects);
                 tree.days.insert(rel, day);
             }
             Put::Other => inspect.push(path.to_owned()),
@@ -292,17 +266,9 @@ pub(crate) fn rel(layout: &Layout, path: &Path) -> Option<String> {
     rel.to_str().map(str::to_owned)
 }
 
-/// Whether a text contains another.
-fn contains(text: &[u8], wanted: &[u8]) -> bool {
-    let Some(&first) = wanted.first() else {
-        return true;
-    };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|&byte| byte == first) {
-        if rest[at..].starts_with(wanted) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
+/// Whether a file is one that a person has named, and so is nobody's to merge.
+pub(crate) fn is_persons(path: &Path) -> bool {
+    let name = path.file_name().and_then(|name| name.to_str());
+    name.and_then(Name::parse)
+        .is_none_or(|name| name.range.is_none())
 }

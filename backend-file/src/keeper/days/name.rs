@@ -33,12 +33,20 @@ impl Day {
 }
 
 /// The days in which an event of this id may be: its own time is within a day of the event's.
-pub(super) fn near(id: &Id) -> Vec<Day> {
-    let Some(time) = id.uuid_v7_time() else {
-        return Vec::new();
-    };
-    let around = [-DAY_MS, 0, DAY_MS].map(|by| Time::from_millis(time.as_millis() + by));
-    around.into_iter().flatten().map(Day::of).collect()
+/// Nothing where that says nothing: a UUIDv7 knows no time before 1970, and what was imported may
+/// have any id.
+pub(super) fn near(id: &Id) -> Option<Vec<Day>> {
+    let time = id.uuid_v7_time()?.as_millis();
+    if time <= DAY_MS {
+        return None;
+    }
+    let around = [-DAY_MS, 0, DAY_MS].map(|by| Time::from_millis(time + by));
+    Some(around.into_iter().flatten().map(Day::of).collect())
+}
+
+/// A number of so many digits.
+pub(super) fn number(digits: &str, length: usize) -> Option<i16> {
+    (digits.len() == length && is_digits(digits)).then(|| digits.parse().ok())?
 }
 
 /// What the name of a file of a day says.
@@ -137,8 +145,10 @@ mod tests {
     #[test]
     fn an_id_is_looked_for_on_three_days() {
         let id = Id::generate(Time::parse("2026-12-01T07:00:00Z").unwrap());
-        let days: Vec<(i8, i8)> = near(&id).iter().map(|day| (day.month, day.day)).collect();
+        let days = near(&id).unwrap();
+        let days: Vec<(i8, i8)> = days.iter().map(|day| (day.month, day.day)).collect();
         assert_eq!(days, [(11, 30), (12, 1), (12, 2)]);
-        assert_eq!(near(&Id::trusted("abcd")), []);
+        assert_eq!(near(&Id::trusted("abcd")), None);
+        assert_eq!(near(&Id::generate(Time::MIN)), None);
     }
 }

@@ -155,10 +155,9 @@ fn leave_out(
     if ground.schema.types[type_id].log().is_none() {
         tree.objects.remove(&(type_id, id.clone()));
     } else {
-        let is_own = |day: &super::super::tree::DayFile| {
-            day.type_id == type_id && day.objects.iter().any(|(own, _)| own == id)
-        };
-        tree.days.retain(|_, day| !is_own(day));
+        for day in tree.days.values_mut().filter(|day| day.type_id == type_id) {
+            day.open_if_there(id, None);
+        }
     }
     ground.problems.note(&path, None, message);
 }

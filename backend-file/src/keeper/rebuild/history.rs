@@ -59,6 +59,11 @@ impl Story {
         }
     }
 
+    /// The version that the last change took the place of, if the log says that.
+    pub(super) fn version_before(&self) -> Option<Version> {
+        self.before.last().copied()
+    }
+
     /// Whether a version in a file is one that the store has put there.
     pub(super) fn has(&self, version: Version, final_version: Option<Version>) -> bool {
         let is_last = match self.last {

@@ -6,7 +6,8 @@
 //!
 //! A file whose version the log does not know is a person's edit, made while nobody watched. It is
 //! left out of the [`Tree`], so that the next walk comes upon it. So are files that are not served,
-//! lest they be taken for what a delete has left behind.
+//! lest they be taken for what a delete has left behind. A day's file stays known for its other
+//! events, and is looked at again.
 
 mod check;
 mod history;
@@ -190,16 +191,20 @@ fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
             strange.insert((*type_id, id), story);
         }
     }
-    if !strange.is_empty() {
-        tree.days.retain(|_, day| {
-            day.objects.iter().all(|(id, version)| {
-                let story = strange.get(&(day.type_id, id));
-                story.is_none_or(|story| {
-                    let own = story.final_version(&schema.types[day.type_id]);
-                    story.has(*version, own)
-                })
-            })
-        });
+    for day in tree.days.values_mut().filter(|_| !strange.is_empty()) {
+        let type_id = day.type_id;
+        let stories = std::mem::take(&mut day.objects).into_iter();
+        for (id, version) in stories {
+            let story = strange.get(&(type_id, &id)).copied();
+            let story = story.filter(|story| {
+                let own = story.final_version(&schema.types[type_id]);
+                !story.has(version, own)
+            });
+            match story {
+                None => day.objects.push((id, version)),
+                Some(story) => day.leave_open(id, story.version_before()),
+            }
+        }
     }
     (objects, tree)
 }
@@ -214,7 +219,11 @@ fn put_kept(
 ) {
     for (key, row) in kept {
         let version = version_of(&schema.types[key.0], &row);
-        let known = tree.objects.get(&key).map(|known| known.version);
+        let is_event = schema.types[key.0].log().is_some();
+        let known = match objects[key.0].get(&key.1) {
+            Some(served) if is_event => Some(version_of(&schema.types[key.0], &served.row)),
+            _ => tree.objects.get(&key).map(|known| known.version),
+        };
         let is_current = match history.stories.get(&key) {
             Some(story) => matches!(story.last, Last::Folded) && story.rev == row.rev,
             // The file may have been written since, and the log have let go of it.
@@ -224,6 +233,11 @@ fn put_kept(
             continue;
         }
         tree.objects.remove(&key);
+        if is_event {
+            for day in tree.days.values_mut().filter(|day| day.type_id == key.0) {
+                day.open_if_there(&key.1, Some(version));
+            }
+        }
         let served = Served {
             row,
             is_logged: true,

@@ -30,7 +30,7 @@ const THREADS_MAX: usize = 8;
 pub(super) struct Base {
     /// The objects of each type; of an event in several files the one of the highest revision.
     pub(super) rows: Vec<HashMap<Id, Row>>,
-    /// The files in which these are, and in which nothing else is.
+    /// The files in which these are.
     pub(super) known: Tree,
     /// What is wrong with other files, and of which objects they are.
     faults: HashMap<PathBuf, (Option<Key>, Fault)>,
@@ -44,8 +44,8 @@ enum Content {
     Faulty(Fault),
     /// An object.
     Object(Row, Known),
-    /// Events, and whether these are all that is in it.
-    Day(Vec<Row>, DayFile, bool),
+    /// Events; where they are not all that is in it, the file is to be looked at again.
+    Day(Vec<Row>, DayFile),
 }
 
 impl Base {
@@ -70,11 +70,11 @@ impl Base {
                     self.rows[place.type_id].insert(row.id.clone(), row);
                     self.known.objects.insert(key, known);
                 }
-                Content::Day(rows, day, is_all) => {
+                Content::Day(rows, day) => {
                     for row in rows {
                         self.add_event(place.type_id, row);
                     }
-                    if let Some(rel) = rel(ground.layout, &place.path).filter(|_| is_all) {
+                    if let Some(rel) = rel(ground.layout, &place.path) {
                         self.known.days.insert(rel, day);
                     }
                 }
@@ -167,13 +167,11 @@ fn day(ty: &Type, place: &Place, found: Vec<Found>) -> Content {
             rows.push(row);
         }
     }
-    let is_all = rows.len() == count;
     let day = DayFile {
-        stamp: place.stamp,
-        type_id: place.type_id,
-        objects,
+        is_told: rows.len() < count,
+        ..DayFile::settled(place.stamp, place.type_id, objects)
     };
-    Content::Day(rows, day, is_all)
+    Content::Day(rows, day)
 }
 
 /// Does the same for each item, several at a time; the answers in the items' order, or the first

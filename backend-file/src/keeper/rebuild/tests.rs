@@ -500,14 +500,27 @@ fn events_come_from_day_files_and_the_log() {
             Some(row)
         );
     }
-    let mut days: Vec<&String> = tree.days.keys().collect();
+    // Those with something of a person's in them are looked at again.
+    let mut days: Vec<(&str, bool)> = tree
+        .days
+        .iter()
+        .map(|(rel, day)| (rel.strip_prefix("visits/2023/11/14").unwrap(), day.is_told))
+        .collect();
     days.sort_unstable();
+    let names = names.map(|name| format!("{name}.otoml"));
     assert_eq!(
         days,
         [
-            "visits/2023/11/14-000000000001-000000000002.otoml",
-            "visits/2023/11/14.otoml"
+            (names[1].as_str(), false),
+            (names[3].as_str(), true),
+            (names[2].as_str(), true),
+            (names[0].as_str(), false),
         ]
+    );
+    let edited = &tree.days["visits/2023/11/14-000000000003-000000000003.otoml"];
+    assert_eq!(
+        (&edited.objects[..], &edited.open[..]),
+        (&[][..], &[d.id][..])
     );
     // The feed has nothing of them.
     assert_eq!(state.feed(0, &[], 100, 0).unwrap().changes.len(), 0);

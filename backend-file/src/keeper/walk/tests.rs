@@ -91,11 +91,7 @@ impl Trial {
                 }
                 Kind::Day => {
                     let rel = place.path.strip_prefix(self.layout.root()).unwrap();
-                    let day = DayFile {
-                        stamp,
-                        type_id: place.type_id,
-                        objects: Vec::new(),
-                    };
+                    let day = DayFile::settled(place.stamp, place.type_id, Vec::new());
                     self.tree.days.insert(rel.to_str().unwrap().to_owned(), day);
                 }
                 Kind::Misplaced(_) | Kind::Misnamed | Kind::Odd => {}

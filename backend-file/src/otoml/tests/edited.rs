@@ -6,7 +6,7 @@ use osis_core::value::Value;
 use proptest::prelude::*;
 
 use super::{any_row, row, schema, time, ty};
-use crate::otoml::{Source, object, read, update};
+use crate::otoml::{BlockEdit, Found, Source, object, read, read_day, update, update_day};
 
 /// The rows of a file, with some fields changed; its rev goes up by one.
 fn changed(ty: &Type, text: &str, fields: &[(&str, &str)]) -> Row {
@@ -319,4 +319,59 @@ proptest! {
         let kept = before.iter().filter(|line| after.contains(line)).count();
         prop_assert!(kept + 1 >= before.len());
     }
+
+    #[test]
+    fn blocks_of_a_hand_written_day_become_the_objects(
+        rows in proptest::collection::vec(any_row(ty(&schema(), "event")), 1..4),
+        new in any_row(ty(&schema(), "event")),
+        turns in proptest::collection::vec(any::<u8>(), 8),
+        fates in proptest::collection::vec(0..3_u8, 3),
+    ) {
+        let schema = schema();
+        let ty = ty(&schema, "event");
+        // Neither a head nor other line ends for each block.
+        let mut turns = turns;
+        turns[0] |= 1;
+        turns[7] = 2;
+        let blocks = rows.iter().map(|row| {
+            format!("# Above.\n[[event]] # head\n{}", by_hand(&object(ty, row), &turns))
+        });
+        let blocks: Vec<String> = blocks.collect();
+        let text = format!("O:\n{}# The end.\n", blocks.concat());
+        let found = read_day(ty, text.as_bytes());
+        prop_assume!(found.is_ok());
+        let mut wanted = Vec::new();
+        let edits: Vec<BlockEdit> = rows.iter().zip(&fates).map(|(row, fate)| match fate {
+            0 => {
+                wanted.push(row.clone());
+                BlockEdit::Keep
+            }
+            1 => {
+                wanted.push(new.clone());
+                BlockEdit::Put(new.clone())
+            }
+            _ => BlockEdit::Drop,
+        }).collect();
+        let updated = update_day(&text, ty, &edits).unwrap();
+        let now = read_day(ty, updated.as_bytes()).unwrap();
+        let now: Vec<Row> = now.into_iter().filter_map(Found::into_row).collect();
+        prop_assert_eq!(now, wanted);
+        prop_assert_eq!(updated.matches("# Above.\n").count(), rows.len());
+        prop_assert!(updated.ends_with("# The end.\n"));
+        let about = |text: &str| text.matches("# About it.\n").count();
+        let stay = blocks.iter().zip(&edits).filter(|(_, edit)| **edit != BlockEdit::Drop);
+        prop_assert_eq!(about(&updated), stay.map(|(block, _)| about(block)).sum::<usize>());
+        let same = vec![BlockEdit::Keep; rows.len()];
+        prop_assert_eq!(update_day(&text, ty, &same).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_day_of_another_number_of_blocks_is_not_touched() {
+    let schema = schema();
+    let ty = ty(&schema, "event");
+    let text = "O:\n[[event]]\nat = 2026-11-21T07:00:00Z\nkind = \"a\"\n";
+    assert_eq!(update_day(text, ty, &[]), None);
+    assert_eq!(update_day("[[event", ty, &[]), None);
+    assert_eq!(update_day(text, ty, &[BlockEdit::Drop]).unwrap(), "O:\n");
 }
