@@ -190,7 +190,7 @@ pub(crate) fn day(ty: &Type, rows: &[&Row]) -> String {
 }
 
 /// Changes blocks of the file of a day, one edit a block in their order; nothing if they are not as
-/// many. As [`update`], what has not changed keeps its comments, order and layout; a block that goes
+/// many. As [`update()`], what has not changed keeps its comments, order and layout; a block that goes
 /// takes along the comments in it, not those above its head and below its last value.
 pub(crate) fn update_day(text: &str, ty: &Type, blocks: &[BlockEdit]) -> Option<String> {
     update::update_day(&Source::new(text), ty, blocks)
