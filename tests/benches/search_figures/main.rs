@@ -3,7 +3,8 @@
 //!
 //! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench search_figures -- CATALOG`
 //! prints tables in Markdown. CATALOG is a seed of lines, as `examples/debian-catalog` makes it;
-//! `--seconds N` is how long each row of times takes.
+//! `--seconds N` is how long each row of times takes. `--languages SEED WORDS`, as
+//! `examples/debian-appstream` makes both, has translations looked for at the end.
 
 #[path = "../first_figures/load.rs"]
 mod load;
@@ -97,8 +98,9 @@ async fn measure() {
     let seconds = arguments.iter().position(|arg| arg == "--seconds");
     let seconds = seconds.map(|at| arguments[at + 1].parse().expect("--seconds takes a number"));
     let length = Duration::from_secs(seconds.unwrap_or(10));
-    let catalog = arguments.iter().find(|arg| arg.ends_with(".ndjson"));
+    let catalog = arguments.first().filter(|arg| arg.ends_with(".ndjson"));
     let catalog = PathBuf::from(catalog.expect("the first argument is a catalogue of lines"));
+    let languages = arguments.iter().position(|arg| arg == "--languages");
     let apps = queries::apps(&catalog);
 
     let own = std::env::current_exe().expect("this program has a path");
@@ -133,6 +135,9 @@ async fn measure() {
     overlap(&servers, &[&fts5, &tantivy], &asked).await;
     times(&servers, [&fts5, &tantivy], &asked, length).await;
     corrections(&servers, &apps).await;
+    if let Some(at) = languages {
+        find_languages(&servers, &arguments[at + 1], &arguments[at + 2]).await;
+    }
 }
 
 /// How much of what people expect is among the first ten.
@@ -332,6 +337,53 @@ async fn corrections(servers: &[Server], apps: &[App]) {
             millis(figures[1].p50),
             millis(figures[1].p95),
         );
+    }
+}
+
+/// Whether apps are found by a word of their name in each language that they were translated to.
+async fn find_languages(servers: &[Server], seed: &str, words: &str) {
+    let seed = std::fs::read_to_string(seed).expect("the translations are there");
+    let objects: Vec<Value> = seed
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON")["object"].take())
+        .collect();
+    let words = std::fs::read_to_string(words).expect("the words are there");
+    let words: Vec<Vec<&str>> = words
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    let languages: BTreeSet<&str> = words.iter().map(|parts| parts[0]).collect();
+    println!("\n| words of {} languages | found |", languages.len());
+    println!("|---|---|");
+    for server in servers {
+        let mut connection = load::Connection::open(server.address).await;
+        for objects in objects.chunks(200) {
+            let params = json!({"objects": {"app": objects}, "mode": "update"});
+            let request =
+                json!({"jsonrpc": "2.0", "id": 1, "method": "osis_seed", "params": params});
+            let answer = connection.call(&request.to_string()).await;
+            let answer: Value = serde_json::from_slice(answer).expect("an answer is JSON");
+            assert!(answer.get("result").is_some(), "{answer}");
+        }
+        let mut missed: Vec<&Vec<&str>> = Vec::new();
+        for parts in &words {
+            let params = json!({
+                "query": parts[2], "filter": {"package_id": parts[1]}, "typo": false,
+                "fields": ["name"], "limit": 1,
+            });
+            if server.top(&mut connection, &params).await.is_empty() {
+                missed.push(parts);
+            }
+        }
+        println!(
+            "| `{}` | {} of {} |",
+            server.name,
+            words.len() - missed.len(),
+            words.len()
+        );
+        if !missed.is_empty() {
+            eprintln!("missed: {missed:?}");
+        }
     }
 }
 
