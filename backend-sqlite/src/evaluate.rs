@@ -195,8 +195,13 @@ impl Index<'_> {
     fn phrase(&self, term: &Term) -> Outcome<Postings> {
         let mut words: Vec<(u32, Arc<Postings>)> = Vec::with_capacity(term.words.len());
         for (n, word) in term.words.iter().enumerate() {
-            let is_last = n + 1 == term.words.len();
-            let postings = self.postings(word, term.prefix && is_last)?;
+            let is_prefix = term.prefix && n + 1 == term.words.len();
+            // A very common word is not kept, and a phrase may have it many times.
+            let known = term.words[..n].iter().position(|other| other == word);
+            let postings = match known.filter(|_| !is_prefix) {
+                Some(known) => Arc::clone(&words[known].1),
+                None => self.postings(word, is_prefix)?,
+            };
             if postings.rows().is_empty() {
                 return Ok(Postings::default());
             }

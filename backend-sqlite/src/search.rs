@@ -6,7 +6,7 @@ use osis_core::backend::{Found, Search};
 use osis_core::object::Row;
 use osis_core::query::{Filter, Sort, Tally};
 use osis_core::schema::{Type, TypeId};
-use osis_core::text::{Document, Lengths, Ranking, Similar};
+use osis_core::text::{Document, Lengths, Query, Ranking, Similar};
 use osis_core::value::Value;
 use rusqlite::Connection;
 
@@ -64,18 +64,14 @@ pub(crate) fn search(
     found_in_rest.iter().for_each(|(row, _)| tally.add(row));
     let total = (rows.len() + found_in_rest.len()) as u64;
 
-    let (count, totals) = index.size(&rest)?;
-    let lengths = Lengths::new(ty, count, &totals);
-    let mut counts = match total {
-        0 => Vec::new(),
-        _ => evaluation.counts()?,
-    };
-    let terms = search.query.wanted();
-    for (count, term) in counts.iter_mut().zip(&terms) {
-        let has = |words: &Document| words.fields().iter().any(|field| term.occurs_in(field));
-        *count += rest.iter().filter(|(_, words)| has(words)).count() as u64;
+    if total == 0 {
+        return Ok(Found {
+            hits: Vec::new(),
+            total,
+            facets: tally.finish(),
+        });
     }
-    let ranking = Ranking::new(&search.query, lengths.clone(), count, &counts);
+    let (ranking, lengths) = rank(&index, &mut evaluation, &search.query, &rest)?;
     let mut scores = |rows: &[i64]| evaluation.scores(rows, &ranking, &lengths);
     let mut hits = match &search.sort {
         Some(sort) => sorted(&index, search, sort, &rows, &mut scores)?,
@@ -93,6 +89,24 @@ pub(crate) fn search(
         total,
         facets: tally.finish(),
     })
+}
+
+/// How hits are scored: by how many rows there are, how long, and with which words.
+fn rank<'q>(
+    index: &Index<'_>,
+    evaluation: &mut Evaluation<'_>,
+    query: &'q Query,
+    rest: &[(Row, Document)],
+) -> Outcome<(Ranking<'q>, Lengths)> {
+    let (count, totals) = index.size(rest)?;
+    let lengths = Lengths::new(index.ty, count, &totals);
+    let mut counts = evaluation.counts()?;
+    for (count, term) in counts.iter_mut().zip(query.wanted()) {
+        let has = |words: &Document| words.fields().iter().any(|field| term.occurs_in(field));
+        *count += rest.iter().filter(|(_, words)| has(words)).count() as u64;
+    }
+    let ranking = Ranking::new(query, lengths.clone(), count, &counts);
+    Ok((ranking, lengths))
 }
 
 /// For each word nothing if it is in the text of a type, else the words there that are like it.

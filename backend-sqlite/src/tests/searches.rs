@@ -13,6 +13,7 @@ use proptest::prelude::*;
 
 use super::{Disk, Inside, PROBE, THING, apply, delete_op, make, schema, set_op, thing};
 use crate::connection::Limit;
+use crate::error::Failure;
 use crate::search;
 use crate::text_index;
 
@@ -268,6 +269,30 @@ fn queries_at_their_limits_run() {
         );
     }
     assert!(tried > 8, "{tried}");
+}
+
+#[test]
+fn a_search_past_its_time_ends() {
+    let mut inside = Inside::new(PROBE);
+    let row = thing(&schema(PROBE), 0, &[("text", Value::from("longword"))]);
+    inside.write(Transition::Insert(row));
+    let wanted = |inside: &Inside| {
+        let ty = &inside.catalog.schema.types[THING];
+        search(Query::parse(ty, "longword", false).unwrap())
+    };
+    let over = Limit::default();
+    over.set(Some(std::time::Instant::now()));
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    let mistyped = ["longwrod".to_owned()];
+    // First with the row beside the index, then with the row in it.
+    for _ in 0..2 {
+        let wanted = wanted(&inside);
+        let found = search::search(&inside.connection, &inside.catalog, &wanted, &over);
+        assert!(matches!(found, Err(Failure::TooLate)), "{found:?}");
+        let similar = search::similar(&inside.connection, &inside.catalog, THING, &mistyped, &over);
+        assert!(matches!(similar, Err(Failure::TooLate)), "{similar:?}");
+        text_index::take_in(&inside.connection, &inside.catalog, THING, 10).unwrap();
+    }
 }
 
 async fn find(backend: &crate::SqliteBackend, scope: Scope, text: &str) -> BTreeSet<String> {
