@@ -215,14 +215,35 @@ impl Snapshot for FileSnapshot {
         self.over(search.type_id, move |source, state, clock| {
             let shared = &source.shared;
             let found = index.search_in(state, &shared.schema, &search, &shared.bodies, clock);
-            let (hits, total) = found?;
-            let hits = hits
-                .into_iter()
-                .map(|(score, held)| Ok((score, shared.bodies.join(&held)?)));
+            let found = found?;
+            let hits = found.page.into_iter();
+            let hits = hits.map(|(score, held)| Ok((score, shared.bodies.join(&held)?)));
             Ok(Found {
                 hits: hits.collect::<Result<_>>()?,
-                total,
+                total: found.total,
+                facets: found.facets,
             })
+        })
+        .await
+    }
+
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        let text = &self.source.text;
+        let index = text.near(&self.state, type_id, self.deadline).await?;
+        let words = words.to_vec();
+        self.over(type_id, move |source, state, clock| {
+            let shared = &source.shared;
+            index.similar_in(
+                state,
+                &shared.schema,
+                (type_id, &words),
+                &shared.bodies,
+                clock,
+            )
         })
         .await
     }

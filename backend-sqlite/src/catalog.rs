@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use crate::config::SqliteConfig;
 use crate::error::Failure;
 use crate::statements::{Statements, TypeStatements};
+use crate::text_cache::TextCache;
 
 /// What every part of an open store knows of it.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(crate) struct Catalog {
     pub(crate) schema_hash: String,
     /// The statements made from it.
     pub(crate) statements: Statements,
+    /// What is kept of the text indexes.
+    pub(crate) text: TextCache,
     /// The seq of the last commit that was seen.
     pub(crate) commits: watch::Sender<u64>,
     /// Another process has put another schema in force.
@@ -47,6 +50,7 @@ impl Catalog {
             file: path.display().to_string(),
             path,
             statements: Statements::new(&schema),
+            text: TextCache::new(&schema),
             schema: Arc::new(schema),
             schema_hash,
             commits: watch::Sender::new(seq),

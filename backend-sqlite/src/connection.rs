@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use osis_core::schema::Schema;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::config::SqliteConfig;
 use crate::error::Outcome;
+use crate::postings;
 
 /// How many statements a connection keeps prepared.
 const STATEMENTS_MAX: usize = 256;
@@ -67,8 +69,9 @@ impl ReadConnection {
     ///
     /// # Errors
     /// Those of SQLite.
-    pub(crate) fn open(config: &SqliteConfig, path: &Path) -> Outcome<Self> {
+    pub(crate) fn open(config: &SqliteConfig, path: &Path, schema: &Schema) -> Outcome<Self> {
         let mut connection = open(config, path, Missing::Refuse)?;
+        postings::attach(&connection, schema)?;
         connection.pragma_update(None, "query_only", true)?;
         let limit = Arc::new(Limit::default());
         let watched = Arc::clone(&limit);

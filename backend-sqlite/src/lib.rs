@@ -4,8 +4,9 @@
 //! Reading goes `snapshot` → `readers` → `lookup`, `query`, `search`, `changes`. Writing goes
 //! `writer` (a queue and a thread) → `committer` (the connection and its turns) → `group` (one
 //! transaction) → `view` (what the rules look at) and `effects` (what is written). `setup` opens,
-//! with `place`, `history` and `migrate`; `ddl` and `statements` turn the schema into SQL, `filter`,
-//! `fts` and `sql` a query.
+//! with `place`, `history` and `migrate`; `ddl` and `statements` turn the schema into SQL, `filter`
+//! and `sql` a query; `search` → `evaluate` → `text_cache` → `postings` read the text index that
+//! `text_index` feeds.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before the `COMMIT` that made it durable has returned.
@@ -30,14 +31,15 @@ mod connection;
 mod ddl;
 mod effects;
 mod error;
+mod evaluate;
 mod filter;
-mod fts;
 mod group;
 mod history;
 mod lookup;
 mod migrate;
 mod names;
 mod place;
+mod postings;
 mod query;
 mod readers;
 mod rows;
@@ -46,6 +48,7 @@ mod setup;
 mod snapshot;
 mod sql;
 mod statements;
+mod text_cache;
 mod text_index;
 mod transaction;
 mod view;

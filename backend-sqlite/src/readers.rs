@@ -72,8 +72,12 @@ impl Readers {
         let idle = self.lock().pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => ReadConnection::open(&self.catalog.config, &self.catalog.path)
-                .map_err(|failure| self.catalog.explain(&failure))?,
+            None => ReadConnection::open(
+                &self.catalog.config,
+                &self.catalog.path,
+                &self.catalog.schema,
+            )
+            .map_err(|failure| self.catalog.explain(&failure))?,
         };
         connection.limit.set(deadline);
         let pool = Arc::clone(self);

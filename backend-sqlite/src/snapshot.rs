@@ -127,6 +127,17 @@ impl SqliteSnapshot {
         Ok(self.reader.insert(reader))
     }
 
+    /// Sees to it that a first call which searches finds a text index that lacks nothing.
+    async fn ready_to_search(&mut self, type_id: TypeId) -> Result<()> {
+        if self.scope == Scope::Single {
+            self.reader = None;
+        }
+        if self.reader.is_none() {
+            self.take_complete(Some(type_id)).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a reader that sees a text index which lacks nothing, if one can be had: under many
     /// writes there is always something new.
     pub(crate) async fn take_complete(&mut self, type_id: Option<TypeId>) -> Result<()> {
@@ -251,16 +262,26 @@ impl Snapshot for SqliteSnapshot {
     /// completes it first. Within a transaction that has begun nothing can be completed, so there
     /// the rest is looked at row by row.
     async fn search(&mut self, search: &Search) -> Result<Found> {
-        if self.scope == Scope::Single {
-            self.reader = None;
-        }
-        if self.reader.is_none() {
-            self.take_complete(Some(search.type_id)).await?;
-        }
+        self.ready_to_search(search.type_id).await?;
         let search = search.clone();
         self.scan_with(move |connection, catalog, limit| {
             consistently(connection, || {
                 search::search(connection, catalog, &search, limit)
+            })
+        })
+        .await
+    }
+
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        self.ready_to_search(type_id).await?;
+        let words = words.to_vec();
+        self.scan_with(move |connection, catalog, limit| {
+            consistently(connection, || {
+                search::similar(connection, catalog, type_id, &words, limit)
             })
         })
         .await

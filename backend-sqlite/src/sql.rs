@@ -65,11 +65,6 @@ impl Sql {
         self.bind(rusqlite::types::Value::Integer(number))
     }
 
-    /// Adds a `?` for a double.
-    pub(crate) fn double(&mut self, number: f64) -> &mut Self {
-        self.bind(rusqlite::types::Value::Real(number))
-    }
-
     /// Adds a `?` for a number of rows.
     pub(crate) fn limit(&mut self, limit: usize) -> &mut Self {
         self.int(i64::try_from(limit).unwrap_or(i64::MAX))

@@ -60,10 +60,6 @@ pub(crate) struct TextStatements {
     pub(crate) remove: String,
     /// Merges parts of the index: so many pages; negative to begin with all parts.
     pub(crate) merge: String,
-    /// The relevance of a match, greater being better, with the weights of the fields.
-    pub(crate) score: String,
-    /// The quoted name of the index.
-    pub(crate) table: String,
 }
 
 // Statements are long and say nothing that the schema does not.
@@ -173,10 +169,6 @@ fn text_statements(ty: &Type) -> Option<TextStatements> {
     let table = names::quote(&names::text_table(ty));
     let columns: Vec<String> = fields.iter().map(|&f| names::text_column(ty, f)).collect();
     let marks = vec!["?"; fields.len()].join(", ");
-    let weights: Vec<String> = fields
-        .iter()
-        .map(|&field| format!("{}.0", ty.fields[field].search.unwrap_or(1)))
-        .collect();
     Some(TextStatements {
         // Not a plain INSERT: a contentless table takes a second row of the same number silently.
         put: format!(
@@ -185,8 +177,5 @@ fn text_statements(ty: &Type) -> Option<TextStatements> {
         ),
         remove: format!("DELETE FROM {table} WHERE rowid = ?"),
         merge: format!("INSERT INTO {table} ({table}, rank) VALUES ('merge', ?)"),
-        // Adding zero makes a rank of -0.0 a score of 0.0.
-        score: format!("0.0 - bm25({table}, {})", weights.join(", ")),
-        table,
     })
 }

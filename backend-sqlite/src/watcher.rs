@@ -23,7 +23,7 @@ const POLL: Duration = Duration::from_millis(50);
 /// # Errors
 /// If the database cannot be opened or the system gives no thread.
 pub(crate) fn start(catalog: &Arc<Catalog>) -> Result<Worker> {
-    let connection = ReadConnection::open(&catalog.config, &catalog.path)
+    let connection = ReadConnection::open(&catalog.config, &catalog.path, &catalog.schema)
         .map_err(|failure| catalog.explain(&failure))?;
     let mut eyes = Eyes {
         connection,

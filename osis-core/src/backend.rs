@@ -19,8 +19,8 @@ use crate::batch::{Batch, Commit};
 use crate::error::Result;
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group};
-use crate::query::{Filter, Sort};
-use crate::schema::{KeyId, Schema, TypeId};
+use crate::query::{Facet, Filter, Sort};
+use crate::schema::{Column, KeyId, Schema, TypeId};
 use crate::text::Query;
 use crate::time::Time;
 use crate::value::Value;
@@ -130,6 +130,14 @@ pub trait Snapshot: Send {
     /// The objects whose text a query means.
     async fn search(&mut self, search: &Search) -> Result<Found>;
 
+    /// For each of some words, in their order: nothing if it occurs in a searchable field of the
+    /// type, else the words there that are [`crate::text::Similar`] to it, sorted.
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>>;
+
     /// Records of the change feed after a seq, those of one commit never split; of these types,
     /// or of all where none is named.
     ///
@@ -186,6 +194,8 @@ pub struct Search {
     pub after: Option<Vec<Value>>,
     /// How many at most.
     pub limit: usize,
+    /// Of which columns the values are counted, over all matches.
+    pub facets: Vec<Column>,
 }
 
 /// What a search found.
@@ -195,6 +205,8 @@ pub struct Found {
     pub hits: Vec<(f64, Row)>,
     /// How many objects match altogether.
     pub total: u64,
+    /// What [`crate::query::Tally`] makes of all matches, for each column that was asked for.
+    pub facets: Vec<Facet>,
 }
 
 /// A page of the change feed.

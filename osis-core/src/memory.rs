@@ -5,6 +5,7 @@
 //! changes a copy, which shares with it what stays the same. Searches look at every object.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
@@ -15,12 +16,12 @@ use crate::backend::{Backend, Change, Feed, Found, Related, Scan, Scope, Search,
 use crate::batch::{Batch, Commit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Id, Row};
-use crate::query::Filter;
 use crate::query::aggregate::{Aggregate, Group};
+use crate::query::{Filter, Tally};
 use crate::resolve::{RowChange, Transition, View, resolve};
 use crate::schema::{KeyId, Schema, TypeId};
 use crate::table::{Clock, Record, Table};
-use crate::text::{Document, Ranking};
+use crate::text::{self, Document, Ranking};
 use crate::time::Time;
 use crate::value::Value;
 
@@ -258,6 +259,8 @@ impl Snapshot for MemorySnapshot {
             }
         }
         let total = hits.len() as u64;
+        let mut tally = Tally::new(ty, &search.facets);
+        hits.iter().for_each(|(_, entry)| tally.add(&entry.row));
         let after = search.after.as_deref();
         match &search.sort {
             Some(sort) => {
@@ -282,7 +285,26 @@ impl Snapshot for MemorySnapshot {
             .into_iter()
             .map(|(score, entry)| (score, entry.row.clone()))
             .collect();
-        Ok(Found { hits, total })
+        Ok(Found {
+            hits,
+            total,
+            facets: tally.finish(),
+        })
+    }
+
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        let (table, mut clock) = self.table(type_id)?;
+        let mut vocabulary = BTreeSet::new();
+        for entry in table.iter() {
+            clock.tick()?;
+            let fields = entry.document.fields().iter();
+            vocabulary.extend(fields.flat_map(|field| field.words().map(|(_, word)| word)));
+        }
+        Ok(text::similar(words, vocabulary))
     }
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {

@@ -8,9 +8,10 @@ use osis_core::backend::{Change, Feed, Problem};
 use osis_core::batch::{Outcome, SeedReport};
 use osis_core::object::{Id, Row};
 use osis_core::output::{Object, Plain, Shape, Shown, Visible};
+use osis_core::query::Facet;
 use osis_core::query::aggregate::{Aggregate, Group, metric_name};
-use osis_core::schema::TypeId;
-use osis_core::store::Info;
+use osis_core::schema::{Column, Type, TypeId};
+use osis_core::store::{Find, Hits, Info};
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::RawValue;
@@ -29,10 +30,11 @@ pub(crate) enum Answer {
     },
     /// `T_find`
     Hits {
-        hits: Vec<(f64, Object)>,
+        found: Hits,
+        /// What was asked for.
+        find: Box<Find>,
         shape: Shape,
         next: Option<String>,
-        total: u64,
     },
     /// `T_count`
     Count(u64),
@@ -80,21 +82,30 @@ impl Serialize for Answered<'_> {
                 map.end()
             }
             Answer::Hits {
-                hits,
+                found,
+                find,
                 shape,
                 next,
-                total,
             } => {
+                let ty = &schema.types[find.search.type_id];
                 let mut map = serializer.serialize_map(None)?;
                 let shown = || {
-                    hits.iter().map(|(score, object)| Hit {
-                        object: Shown::new(schema, object, shape),
-                        score: *score,
+                    found.hits.iter().map(|hit| ShownHit {
+                        object: Shown::new(schema, &hit.object, shape),
+                        score: hit.score,
+                        highlight: find.highlight.then_some(Highlight(ty, &hit.highlight)),
                     })
                 };
                 map.serialize_entry("hits", &List(shown))?;
-                map.serialize_entry("total", total)?;
+                map.serialize_entry("total", &found.total)?;
                 map.serialize_entry("next_cursor", next)?;
+                if !find.search.facets.is_empty() {
+                    let columns = &find.search.facets;
+                    map.serialize_entry("facets", &Facets(ty, columns, &found.facets))?;
+                }
+                if !found.corrected.is_empty() {
+                    map.serialize_entry("corrected", &found.corrected)?;
+                }
                 map.end()
             }
             Answer::Count(count) => one(serializer, "count", count),
@@ -160,9 +171,47 @@ fn one<S: Serializer, T: Serialize + ?Sized>(
 }
 
 #[derive(Serialize)]
-struct Hit<'a> {
+struct ShownHit<'a> {
     object: Shown<'a>,
     score: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    highlight: Option<Highlight<'a>>,
+}
+
+/// Fields as HTML, by their names.
+struct Highlight<'a>(&'a Type, &'a [(usize, String)]);
+
+impl Serialize for Highlight<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(ty, fields) = self;
+        let fields = fields.iter();
+        serializer.collect_map(fields.map(|(field, html)| (&ty.fields[*field].name, html)))
+    }
+}
+
+/// Facets by the names of their columns.
+struct Facets<'a>(&'a Type, &'a [Column], &'a [Facet]);
+
+impl Serialize for Facets<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Counted<'a> {
+            value: Plain<'a>,
+            count: u64,
+        }
+        let Self(ty, columns, facets) = self;
+        let mut map = serializer.serialize_map(None)?;
+        for (column, facet) in columns.iter().zip(*facets) {
+            let values = || {
+                facet.iter().map(|(value, count)| Counted {
+                    value: Plain(value),
+                    count: *count,
+                })
+            };
+            map.serialize_entry(ty.column_name(*column), &List(values))?;
+        }
+        map.end()
+    }
 }
 
 /// One group, its columns named as they were asked for.

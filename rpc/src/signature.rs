@@ -191,8 +191,16 @@ const FIND: &[Param] = &[
     CURSOR,
     EXPAND,
     FIELDS,
-    optional("highlight", Takes::Flag(false), "Not in this version."),
-    optional("facets", Takes::Fields, "Not in this version."),
+    optional(
+        "highlight",
+        Takes::Flag(false),
+        "Whether to show, as HTML with `<mark>`, where a hit was met.",
+    ),
+    optional(
+        "facets",
+        Takes::Fields,
+        "The fields whose values are counted over all matches.",
+    ),
     optional(
         "typo",
         Takes::Flag(true),

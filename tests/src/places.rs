@@ -23,6 +23,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All kinds.
+    pub const ALL: &[Self] = &[Self::Sqlite, Self::File];
+
     /// As URLs and `osis_info` name it.
     pub fn name(self) -> &'static str {
         match self {

@@ -13,6 +13,7 @@ mod model {
     pub(crate) mod history;
     pub(crate) mod pair;
     pub(crate) mod queries;
+    pub(crate) mod searches;
     pub(crate) mod values;
 }
 
@@ -24,6 +25,7 @@ use proptest::test_runner::{Config, FileFailurePersistence};
 
 use model::history::{Step, history};
 use model::pair::Pair;
+use model::searches::{Case, case, compare};
 
 /// The types of the histories, those that refer to each other together: a history is about one
 /// such family, so that much happens to few objects. The types that the store writes itself and
@@ -67,7 +69,16 @@ fn run(kind: Kind, steps: &[Step]) {
     });
 }
 
-fn config() -> Config {
+/// Asks what a case asks of every kind of store.
+fn run_searches(case: &Case) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(compare(Kind::ALL, case));
+}
+
+fn config(cases_usual: u32) -> Config {
     let cases = std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|cases| cases.parse().ok());
@@ -76,7 +87,7 @@ fn config() -> Config {
         "/proptest-regressions/model.txt"
     );
     Config {
-        cases: cases.unwrap_or(96),
+        cases: cases.unwrap_or(cases_usual),
         max_shrink_iters: 3000,
         failure_persistence: Some(Box::new(FileFailurePersistence::Direct(kept))),
         ..Config::default()
@@ -84,7 +95,7 @@ fn config() -> Config {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(96))]
 
     #[test]
     fn engines_agree_on_random_histories(
@@ -98,5 +109,17 @@ proptest! {
         steps in history(&fixture::schema())
     ) {
         run(Kind::File, &steps);
+    }
+}
+
+proptest! {
+    // Each case asks dozens of questions of every kind of store.
+    #![proptest_config(config(32))]
+
+    #[test]
+    fn engines_answer_random_searches_alike(
+        case in case(&fixture::schema())
+    ) {
+        run_searches(&case);
     }
 }

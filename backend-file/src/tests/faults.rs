@@ -160,6 +160,7 @@ fn found(runtime: &Runtime, backend: &FileBackend, word: &str) -> Vec<Id> {
         sort: None,
         after: None,
         limit: 100,
+        facets: Vec::new(),
     };
     let found = runtime.block_on(async {
         let mut snapshot = backend.snapshot(Scope::Search, None).await.unwrap();

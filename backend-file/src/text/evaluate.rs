@@ -100,7 +100,7 @@ impl<'a> Evaluation<'a> {
 
     /// Gives the page all that the query finds.
     pub(super) fn run(&self, page: &mut Page<'_>) -> Outcome<()> {
-        let parts = self.parts();
+        let parts = self.overlay.parts(self.committed);
         let longest = parts.iter().map(Part::len).max().unwrap_or(0);
         let mut scratch = Scratch::new(longest);
         let mut counts = vec![0_u64; self.terms.len()];
@@ -141,17 +141,6 @@ impl<'a> Evaluation<'a> {
             }
         }
         Ok(())
-    }
-
-    fn parts(&self) -> Vec<Part<'a>> {
-        let segments = self.committed.map_or(&[][..], |c| &c.segments);
-        let gone = self.overlay.gone.iter().map(Vec::as_slice);
-        let gone = gone.chain(std::iter::repeat(&[][..]));
-        segments
-            .iter()
-            .zip(gone)
-            .flat_map(|(segment, gone)| Part::of(segment, gone))
-            .collect()
     }
 
     fn look(&self, part: &Part<'_>, scratch: &mut Scratch) -> Outcome<Looked> {

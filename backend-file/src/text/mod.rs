@@ -16,6 +16,7 @@ mod page;
 mod pair;
 mod segments;
 mod shape;
+mod similar;
 mod terms;
 mod worker;
 mod writing;

@@ -16,6 +16,7 @@ use tantivy::DocId;
 
 use super::error::{Failure, Outcome};
 use super::segments::Committed;
+use super::terms::Part;
 use crate::bodies::Bodies;
 use crate::record::Held;
 use crate::state::Objects;
@@ -167,6 +168,18 @@ impl Overlay {
             overlay.add(held, words, clock)?;
         }
         Ok(overlay)
+    }
+
+    /// The documents of an index that count, in parts.
+    pub(super) fn parts<'a>(&'a self, committed: Option<&'a Committed>) -> Vec<Part<'a>> {
+        let segments = committed.map_or(&[][..], |c| &c.segments);
+        let gone = self.gone.iter().map(Vec::as_slice);
+        let gone = gone.chain(std::iter::repeat(&[][..]));
+        segments
+            .iter()
+            .zip(gone)
+            .flat_map(|(segment, gone)| Part::of(segment, gone))
+            .collect()
     }
 
     fn add(&mut self, held: &Arc<Held>, words: Arc<Document>, clock: Clock) -> Outcome<()> {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use osis_core::backend::Search;
-use osis_core::query::Filter;
+use osis_core::query::{Facet, Filter, Tally};
 use osis_core::schema::Type;
 use osis_core::value::Value;
 
@@ -24,6 +24,18 @@ pub(super) struct Page<'a> {
     /// The last of the page if it ended here.
     last: Option<(f64, &'a Arc<Held>)>,
     total: u64,
+    tally: Tally,
+}
+
+/// What a search comes to.
+#[derive(Debug)]
+pub(crate) struct Hits {
+    /// The page, with scores.
+    pub(crate) page: Vec<(f64, Arc<Held>)>,
+    /// How many matches there are.
+    pub(crate) total: u64,
+    /// The values of the columns that were asked for, over all matches.
+    pub(crate) facets: Vec<Facet>,
 }
 
 impl<'a> Page<'a> {
@@ -40,13 +52,14 @@ impl<'a> Page<'a> {
             hits: Vec::new(),
             last: None,
             total: 0,
+            tally: Tally::new(ty, &search.facets),
         }
     }
 
-    /// Takes a match by its ordinal. Most are not looked up: without a filter and a sort, only
-    /// those that are not worse than the page's last one.
+    /// Takes a match by its ordinal. Most are not looked up: without a filter, a sort and facets,
+    /// only those that are not worse than the page's last one.
     pub(super) fn take(&mut self, score: f64, ordinal: u64) -> Outcome<()> {
-        if self.search.filter == Filter::EVERY {
+        if self.search.filter == Filter::EVERY && self.tally.is_empty() {
             self.total += 1;
             if self.search.sort.is_none() && self.is_worse(score) {
                 return Ok(());
@@ -57,18 +70,23 @@ impl<'a> Page<'a> {
             let held = self.held(ordinal)?;
             if self.search.filter.matches(&held.row) {
                 self.total += 1;
+                self.tally.add(&held.row);
                 self.rank(score, held);
             }
         }
         Ok(())
     }
 
-    /// The page, and how many matches were taken altogether.
-    pub(super) fn finish(mut self) -> (Vec<(f64, Arc<Held>)>, u64) {
+    /// The page, and what there is to say of all that was taken.
+    pub(super) fn finish(mut self) -> Hits {
         self.cut();
         let hits = self.hits.into_iter();
         let hits = hits.map(|(score, held)| (score, Arc::clone(held)));
-        (hits.collect(), self.total)
+        Hits {
+            page: hits.collect(),
+            total: self.total,
+            facets: self.tally.finish(),
+        }
     }
 
     fn held(&self, ordinal: u64) -> Outcome<&'a Arc<Held>> {

@@ -4,19 +4,19 @@ use std::sync::Arc;
 
 use osis_core::backend::Search;
 use osis_core::error::Result;
-use osis_core::schema::{Schema, TypeId};
+use osis_core::schema::{Schema, Type, TypeId};
 use osis_core::table::Clock;
 
 use super::error::{Failure, Outcome, caught};
 use super::evaluate::Evaluation;
 use super::link::Link;
 use super::overlay::{Difference, Overlay, Tail};
-use super::page::Page;
+use super::page::{Hits, Page};
 use super::segments::Committed;
 use super::shape::TextField;
+use super::similar::Vocabulary;
 use crate::bodies::Bodies;
-use crate::record::Held;
-use crate::state::{Objects, State};
+use crate::state::State;
 
 /// Up to so many versions beside the index are looked at themselves, rather than wait for the
 /// index to take them in.
@@ -30,9 +30,6 @@ pub(crate) struct Searchable {
     tail: Tail,
     link: Arc<Link>,
 }
-
-/// The best of a search with their scores, and how many there are.
-pub(crate) type Hits = (Vec<(f64, Arc<Held>)>, u64);
 
 impl Searchable {
     pub(super) fn new(state: Arc<State>, committed: Arc<Committed>, link: Arc<Link>) -> Self {
@@ -71,26 +68,76 @@ impl Searchable {
         bodies: &Bodies,
         clock: Clock,
     ) -> Result<Hits> {
-        let fields = &self.committed.shape.types[search.type_id];
-        if fields.is_empty() {
-            return Ok((Vec::new(), 0));
-        }
-        let asked = Asked {
-            schema,
-            search,
-            fields,
-            own: &state.types[search.type_id],
+        let ty = &schema.types[search.type_id];
+        let own = &state.types[search.type_id];
+        let found = self.over(
+            state,
+            (search.type_id, ty),
             bodies,
             clock,
-        };
-        match caught(|| self.search_indexed(state, &asked)) {
+            |index, fields, overlay| {
+                let mut page = Page::new(ty, search, own);
+                Evaluation::new(ty, search, fields, index, overlay, clock).run(&mut page)?;
+                Ok(page.finish())
+            },
+        )?;
+        Ok(found.unwrap_or_else(|| Page::new(ty, search, own).finish()))
+    }
+
+    /// For each of some words nothing if it occurs in a type of any state of this process, else
+    /// the words that are like it, sorted. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::search_in`].
+    pub(crate) fn similar_in(
+        &self,
+        state: &State,
+        schema: &Schema,
+        (type_id, words): (TypeId, &[String]),
+        bodies: &Bodies,
+        clock: Clock,
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        let ty = &schema.types[type_id];
+        let found = self.over(
+            state,
+            (type_id, ty),
+            bodies,
+            clock,
+            |index, fields, overlay| Vocabulary::new(fields, index, overlay, clock).similar(words),
+        )?;
+        Ok(found.unwrap_or_else(|| vec![Some(Vec::new()); words.len()]))
+    }
+
+    /// Runs a read over the index and what lies between it and a state; without the index where it
+    /// is damaged. Nothing comes of a type without searchable fields.
+    fn over<T>(
+        &self,
+        state: &State,
+        (type_id, ty): (TypeId, &Type),
+        bodies: &Bodies,
+        clock: Clock,
+        read: impl Fn(Option<&Committed>, &[TextField], &Overlay) -> Outcome<T>,
+    ) -> Result<Option<T>> {
+        let fields = &self.committed.shape.types[type_id];
+        if fields.is_empty() {
+            return Ok(None);
+        }
+        let own = &state.types[type_id];
+        let indexed = caught(|| {
+            let overlay = self.overlay(state, (type_id, ty), bodies, clock)?;
+            read(Some(&self.committed), fields, &overlay)
+        });
+        let found = match indexed {
             Err(Failure::Index(why)) => {
                 tracing::warn!(why, "the text index is damaged and is made anew");
                 self.link.report(self.committed.generation);
-                asked.search_plainly().map_err(Failure::into_error)
+                // All objects of the type are looked at themselves.
+                Overlay::whole(ty, own, bodies, clock)
+                    .and_then(|overlay| read(None, fields, &overlay))
             }
-            found => found.map_err(Failure::into_error),
-        }
+            found => found,
+        };
+        found.map(Some).map_err(Failure::into_error)
     }
 
     /// Whether a search of a type in `state` is quick with this pair.
@@ -110,47 +157,23 @@ impl Searchable {
         Difference::near(index, (own, state.next_ordinal), max)
     }
 
-    fn search_indexed(&self, state: &State, asked: &Asked<'_>) -> Outcome<Hits> {
-        let type_id = asked.search.type_id;
+    fn overlay(
+        &self,
+        state: &State,
+        (type_id, ty): (TypeId, &Type),
+        bodies: &Bodies,
+        clock: Clock,
+    ) -> Outcome<Overlay> {
         let difference = self
             .difference(state, type_id, usize::MAX)
             .unwrap_or_else(|| Difference::walk(&self.state.types[type_id], &state.types[type_id]));
-        let ty = &asked.schema.types[type_id];
-        let overlay = Overlay::of(
+        Overlay::of(
             &difference,
             &self.committed,
-            (type_id, ty, asked.own),
-            asked.bodies,
+            (type_id, ty, &state.types[type_id]),
+            bodies,
             &self.tail,
-            asked.clock,
-        )?;
-        asked.run(Some(&self.committed), &overlay)
-    }
-}
-
-/// What a search needs beside an index.
-struct Asked<'a> {
-    schema: &'a Schema,
-    search: &'a Search,
-    fields: &'a [TextField],
-    own: &'a Objects,
-    bodies: &'a Bodies,
-    clock: Clock,
-}
-
-impl Asked<'_> {
-    /// Looks at all objects of the type themselves.
-    fn search_plainly(&self) -> Outcome<Hits> {
-        let ty = &self.schema.types[self.search.type_id];
-        let overlay = Overlay::whole(ty, self.own, self.bodies, self.clock)?;
-        self.run(None, &overlay)
-    }
-
-    fn run(&self, committed: Option<&Committed>, overlay: &Overlay) -> Outcome<Hits> {
-        let ty = &self.schema.types[self.search.type_id];
-        let mut page = Page::new(ty, self.search, self.own);
-        let (search, fields, clock) = (self.search, self.fields, self.clock);
-        Evaluation::new(ty, search, fields, committed, overlay, clock).run(&mut page)?;
-        Ok(page.finish())
+            clock,
+        )
     }
 }

@@ -151,6 +151,25 @@ pub(super) fn look(
     Ok(Found { places, weights })
 }
 
+/// Whether a word occurs in one of the fields of its type.
+pub(super) fn occurs(part: &Part<'_>, word: &str, fields: &[TextField]) -> Outcome<bool> {
+    for field in fields {
+        let words = part.segment.reader.inverted_index(field.words)?;
+        let Some(info) = words.terms().get(word)? else {
+            continue;
+        };
+        let mut postings = words.read_postings_from_terminfo(&info, IndexRecordOption::Basic)?;
+        let mut doc = seek(&mut postings, part.base);
+        while doc < part.end() {
+            if part.alive.has(part.place(doc)) {
+                return Ok(true);
+            }
+            doc = postings.advance();
+        }
+    }
+    Ok(false)
+}
+
 /// Counts the occurrences of a term in one field.
 fn count(
     part: &Part<'_>,

@@ -89,6 +89,7 @@ impl Inside {
         {
             connection.execute_batch(statement).unwrap();
         }
+        crate::postings::attach(&connection, &schema).unwrap();
         let hash = schema.hash.clone();
         let config = SqliteConfig::new("memory");
         let catalog = Catalog::new(config, "/memory".into(), schema, hash, 0);

@@ -164,6 +164,7 @@ async fn what_loses_nothing_is_applied() {
         sort: None,
         after: None,
         limit: 10,
+        facets: Vec::new(),
     };
     assert_eq!(snapshot.search(&search).await.unwrap().total, 1);
     drop(snapshot);
@@ -279,6 +280,7 @@ async fn an_old_process_does_not_fill_a_newer_text_index() {
         sort: None,
         after: None,
         limit: 10,
+        facets: Vec::new(),
     };
     let mut snapshot = new.snapshot(Scope::Single, None).await.unwrap();
     assert_eq!(snapshot.search(&search).await.unwrap().total, 2000);

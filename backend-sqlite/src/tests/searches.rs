@@ -4,21 +4,22 @@ use std::collections::BTreeSet;
 
 use osis_core::backend::{Backend, Found, Scope, Search};
 use osis_core::object::Row;
-use osis_core::query::{Filter, Sort, Test};
+use osis_core::query::{Filter, Sort, Tally, Test};
 use osis_core::resolve::Transition;
 use osis_core::schema::{Direction, Type};
-use osis_core::text::{Document, Query, Term};
+use osis_core::text::{Document, Query, Ranking, Term, similar};
 use osis_core::value::Value;
 use proptest::prelude::*;
 
 use super::{Disk, Inside, PROBE, THING, apply, delete_op, make, schema, set_op, thing};
 use crate::connection::Limit;
+use crate::error::Failure;
 use crate::search;
 use crate::text_index;
 
 fn words() -> BoxedStrategy<String> {
     prop::collection::vec(
-        prop::sample::select(&["ab", "abc", "b", "漢", "éa", "x1"][..]),
+        prop::sample::select(&["ab", "abc", "abcde", "b", "漢", "éa", "x1", "longword"][..]),
         0..6,
     )
     .prop_map(|words| words.join(" "))
@@ -87,6 +88,7 @@ fn search(query: Query) -> Search {
         sort: None,
         after: None,
         limit: 100,
+        facets: Vec::new(),
     }
 }
 
@@ -115,6 +117,28 @@ fn expected(rows: &[Row], wanted: &Search, ty: &Type) -> BTreeSet<String> {
     matching.map(|row| row.id.to_string()).collect()
 }
 
+/// What core makes of the rows that there are, scores to the bit.
+fn exactly(rows: &[Row], wanted: &Search, ty: &Type) -> Found {
+    let documents: Vec<Document> = rows.iter().map(|row| Document::of(ty, row)).collect();
+    let ranking = Ranking::of(ty, &wanted.query, &documents);
+    let all = rows.iter().zip(&documents);
+    let matching = all
+        .filter(|(row, words)| wanted.filter.matches(row) && wanted.query.matches(words))
+        .map(|(row, words)| (ranking.score(words), row.clone()));
+    let mut hits: Vec<(f64, Row)> = matching.collect();
+    let mut tally = Tally::new(ty, &wanted.facets);
+    hits.iter().for_each(|(_, row)| tally.add(row));
+    hits.sort_by(|a, b| match &wanted.sort {
+        Some(sort) => sort.compare(&a.1, &b.1),
+        None => b.0.total_cmp(&a.0).then_with(|| a.1.id.cmp(&b.1.id)),
+    });
+    Found {
+        total: hits.len() as u64,
+        hits,
+        facets: tally.finish(),
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(96))]
 
@@ -139,17 +163,26 @@ proptest! {
         inside.write(Transition::Remove(gone));
         let schema = std::sync::Arc::clone(&inside.catalog.schema);
         let ty = &schema.types[THING];
+        let mistyped = ["ab", "abcd", "longwrod", "ongword", "longword", "unlike"].map(str::to_owned);
         let check = |inside: &Inside| {
             for query in &queries {
                 let mut wanted = search(query.clone());
                 for filter in [Filter::EVERY, Filter::Column(ty.column("flag").unwrap(), Test::Eq(Value::Bool(true)))] {
                     wanted.filter = filter;
-                    let found = run(inside, &wanted);
-                    let expected = expected(&now, &wanted, ty);
-                    assert_eq!(ids(&found), expected, "{:?}", wanted.query);
-                    assert_eq!(found.total, expected.len() as u64);
+                    for sort in [None, Some(Sort::new(vec![(ty.column("word").unwrap(), Direction::Descending)]))] {
+                        wanted.sort = sort;
+                        wanted.facets = vec![ty.column("flag").unwrap(), ty.column("words").unwrap()];
+                        let found = run(inside, &wanted);
+                        assert_eq!(found, exactly(&now, &wanted, ty), "{:?}", wanted.query);
+                    }
                 }
             }
+            let limit = Limit::default();
+            let found = search::similar(&inside.connection, &inside.catalog, THING, &mistyped, &limit);
+            let documents: Vec<Document> = now.iter().map(|row| Document::of(ty, row)).collect();
+            let fields = documents.iter().flat_map(Document::fields);
+            let vocabulary = fields.flat_map(|field| field.words().map(|(_, word)| word));
+            assert_eq!(found.unwrap(), similar(&mistyped, vocabulary));
         };
         check(&inside);
         text_index::take_in(&inside.connection, &inside.catalog, THING, 1000).unwrap();
@@ -236,6 +269,30 @@ fn queries_at_their_limits_run() {
         );
     }
     assert!(tried > 8, "{tried}");
+}
+
+#[test]
+fn a_search_past_its_time_ends() {
+    let mut inside = Inside::new(PROBE);
+    let row = thing(&schema(PROBE), 0, &[("text", Value::from("longword"))]);
+    inside.write(Transition::Insert(row));
+    let wanted = |inside: &Inside| {
+        let ty = &inside.catalog.schema.types[THING];
+        search(Query::parse(ty, "longword", false).unwrap())
+    };
+    let over = Limit::default();
+    over.set(Some(std::time::Instant::now()));
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    let mistyped = ["longwrod".to_owned()];
+    // First with the row beside the index, then with the row in it.
+    for _ in 0..2 {
+        let wanted = wanted(&inside);
+        let found = search::search(&inside.connection, &inside.catalog, &wanted, &over);
+        assert!(matches!(found, Err(Failure::TooLate)), "{found:?}");
+        let similar = search::similar(&inside.connection, &inside.catalog, THING, &mistyped, &over);
+        assert!(matches!(similar, Err(Failure::TooLate)), "{similar:?}");
+        text_index::take_in(&inside.connection, &inside.catalog, THING, 10).unwrap();
+    }
 }
 
 async fn find(backend: &crate::SqliteBackend, scope: Scope, text: &str) -> BTreeSet<String> {

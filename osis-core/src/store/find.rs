@@ -5,17 +5,20 @@
 //! none while the type does not change. So its position holds, beside the place in the order, the
 //! commit at which the walk began and which objects it has shown.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
 
-use super::{Hits, Reader};
+use super::Reader;
 use crate::backend::{Found, Search};
 use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Id, Row};
-use crate::output::Expand;
-use crate::query::Sort;
+use crate::output::{Expand, Object};
+use crate::query::{Facet, Sort};
 use crate::schema::{FieldKind, Type};
+use crate::text;
 use crate::value::Value;
 
 /// Of so many objects a position remembers that they were shown. A longer walk ends early if the
@@ -26,6 +29,45 @@ const SEEN_MAX: usize = 1000;
 const MARK: usize = 6;
 /// Stands for marks that were too many.
 const OVERFLOW: &str = "*";
+
+/// What `_find` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Find {
+    /// What is looked for, and the page. Its `after` is a position as [`Hits::next`] gave it.
+    pub search: Search,
+    /// Whether bare words that occur nowhere are replaced by what may have been meant.
+    pub typo: bool,
+    /// Whether to show where the query was met.
+    pub highlight: bool,
+    /// What is brought along.
+    pub expand: Vec<Expand>,
+}
+
+/// A page of what a search found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hits {
+    /// The objects.
+    pub hits: Vec<Hit>,
+    /// How many objects match altogether.
+    pub total: u64,
+    /// The position to go on from, if something follows.
+    pub next: Option<Vec<Value>>,
+    /// For each column that was asked for, how many of all matches have which value.
+    pub facets: Vec<Facet>,
+    /// The words that were replaced, each with what stands for it, sorted.
+    pub corrected: BTreeMap<String, Vec<String>>,
+}
+
+/// Something that was found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// How well it meets the query.
+    pub score: f64,
+    /// What was found.
+    pub object: Object,
+    /// The fields in which the query was met, as HTML; empty where nobody asked.
+    pub highlight: Vec<(usize, String)>,
+}
 
 /// What the values of a position are: the place in the order, the commit, the marks.
 pub fn find_position<'a>(ty: &'a Type, sort: Option<&Sort>) -> Vec<&'a FieldKind> {
@@ -125,12 +167,19 @@ fn mark(id: &Id) -> [u8; MARK] {
 }
 
 impl Reader {
-    /// A page of what a search finds. Its `after` is a position as [`Hits::next`] gave it.
+    /// A page of what a search finds.
     ///
     /// # Errors
     /// Those of the engine; `Invalid` if the position is none.
-    pub async fn find(&mut self, search: &Search, expand: &[Expand]) -> Result<Hits> {
-        let mut walk = Walk::of(search.after.as_deref())?;
+    pub async fn find(&mut self, find: &Find) -> Result<Hits> {
+        let mut walk = Walk::of(find.search.after.as_deref())?;
+        let mut search = find.search.clone();
+        let mut corrected = BTreeMap::new();
+        if find.typo {
+            corrected = self.corrections(&search).await?;
+            search.query = search.query.corrected(&corrected);
+        }
+        let search = &search;
         // First of all: an engine may have to complete its text index before it takes a snapshot.
         let mut found = self.unseen(search, &walk).await?;
         let seq = self.seq().await?;
@@ -152,12 +201,35 @@ impl Reader {
             .map(|(score, row)| place(search, *score, row));
         let next = if more { walk.position() } else { None };
         let (scores, rows): (Vec<f64>, Vec<Row>) = found.hits.into_iter().unzip();
-        let objects = self.expand(search.type_id, rows, expand).await?;
+        let objects = self.expand(search.type_id, rows, &find.expand).await?;
+        let ty = &self.schema.types[search.type_id];
+        let hits = scores.into_iter().zip(objects).map(|(score, object)| Hit {
+            score,
+            highlight: match find.highlight {
+                true => text::highlight(ty, &search.query, &object.row),
+                false => Vec::new(),
+            },
+            object,
+        });
         Ok(Hits {
-            hits: scores.into_iter().zip(objects).collect(),
+            hits: hits.collect(),
             total: found.total,
             next,
+            facets: found.facets,
+            corrected,
         })
+    }
+
+    /// What stands for the words of a query that occur nowhere.
+    async fn corrections(&mut self, search: &Search) -> Result<BTreeMap<String, Vec<String>>> {
+        let words = search.query.correctable();
+        if words.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let similar = self.snapshot.similar(search.type_id, &words).await?;
+        let found = words.into_iter().zip(similar);
+        let found = found.filter_map(|(word, similar)| Some((word, similar?)));
+        Ok(found.filter(|(_, similar)| !similar.is_empty()).collect())
     }
 
     /// The next hits that the walk has not shown: one more than asked for, if there are.

@@ -24,7 +24,7 @@ use crate::schema::{Schema, Type, TypeId};
 use crate::time::Time;
 use crate::value::Value;
 
-pub use find::find_position;
+pub use find::{Find, Hit, Hits, find_position};
 
 /// Who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -188,17 +188,6 @@ pub struct Page {
     pub next: Option<Vec<Value>>,
     /// How many the filter means, if asked for.
     pub total: Option<u64>,
-}
-
-/// A page of what a search found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hits {
-    /// The objects with their scores.
-    pub hits: Vec<(f64, Object)>,
-    /// How many objects match altogether.
-    pub total: u64,
-    /// The position to go on from, if something follows.
-    pub next: Option<Vec<Value>>,
 }
 
 impl Reader {

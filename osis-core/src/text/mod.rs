@@ -4,8 +4,10 @@
 //! ever splits text or reads a query by itself. So the same objects match everywhere:
 //! [`Query::matches`] says which. How an engine looks them up is its own affair.
 
+mod correct;
 mod document;
 mod fold;
+mod highlight;
 mod lexer;
 mod matcher;
 mod parser;
@@ -16,8 +18,10 @@ mod sample;
 mod score;
 mod tokenizer;
 
+pub use correct::{Similar, similar};
 pub use document::{Document, FILLER, FieldWords, searchable};
 pub use fold::fold_key;
+pub use highlight::highlight;
 pub use print::Printed;
 pub use query::{Query, Term};
 pub use score::{Lengths, Ranking};

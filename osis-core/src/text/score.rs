@@ -1,14 +1,25 @@
 //! Relevance: BM25 over weighted fields, for engines that have nothing of their own.
 
-use crate::schema::Type;
+use crate::schema::{FieldKind, Type};
 
 use super::document::Document;
 use super::query::{Query, Term};
 
 /// How soon further occurrences of a term stop to count.
 const SATURATION: f64 = 1.2;
-/// How much long fields are held against a term.
-const LENGTH: f64 = 0.75;
+/// How much the length of a field is held against a term, from 0 to 1.
+///
+/// A word of a short name says more than one of a long name. A text at length describes an object
+/// no worse than a short one, and each element of a list is a statement of its own: holding their
+/// lengths against them puts what is hardly described before what is described well.
+/// `docs/search.md` has the measures.
+fn length_counts(kind: &FieldKind) -> f64 {
+    match kind {
+        FieldKind::Text => 0.2,
+        FieldKind::List(_) => 0.0,
+        _ => 0.75,
+    }
+}
 
 /// How much occurrences in the searchable fields of a type count: by each field's weight, and by how
 /// long it is beside the average.
@@ -16,8 +27,17 @@ const LENGTH: f64 = 0.75;
 /// Made of exact sums, so that engines which count in different ways give the same scores.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lengths {
-    /// Of each searchable field its weight and its average number of slots.
-    fields: Vec<(f64, f64)>,
+    fields: Vec<FieldLength>,
+}
+
+/// How much occurrences in one searchable field count.
+#[derive(Debug, Clone, PartialEq)]
+struct FieldLength {
+    weight: f64,
+    /// The average number of slots.
+    average: f64,
+    /// How much its length counts.
+    held: f64,
 }
 
 impl Lengths {
@@ -28,9 +48,10 @@ impl Lengths {
         let fields = super::searchable(ty).into_iter().zip(slots);
         Self {
             fields: fields
-                .map(|(field, slots)| {
-                    let weight = f64::from(ty.fields[field].search.unwrap_or(1));
-                    (weight, slots as f64 / count.max(1) as f64)
+                .map(|(field, slots)| FieldLength {
+                    weight: f64::from(ty.fields[field].search.unwrap_or(1)),
+                    average: slots as f64 / count.max(1) as f64,
+                    held: length_counts(&ty.fields[field].kind),
                 })
                 .collect(),
         }
@@ -42,14 +63,11 @@ impl Lengths {
     /// A term's weight in an object is the sum over its fields, begun with 0 and taken in their
     /// order: another order may differ in the last bit.
     pub fn weigh(&self, place: usize, times: u64, slots: u64) -> f64 {
-        let Some(&(weight, average)) = self.fields.get(place) else {
+        let Some(field) = self.fields.get(place).filter(|_| times > 0) else {
             return 0.0;
         };
-        if times == 0 {
-            return 0.0;
-        }
-        let length = slots as f64 / average.max(1.0);
-        weight * times as f64 / (1.0 - LENGTH + LENGTH * length)
+        let length = slots as f64 / field.average.max(1.0);
+        field.weight * times as f64 / (1.0 - field.held + field.held * length)
     }
 
     /// The weight of a term in an object.
@@ -172,7 +190,34 @@ mod tests {
 
     #[test]
     fn heavy_fields_come_first() {
-        assert_eq!(ranked("photo")[..2], [0, 2]);
+        // In the name, in a tag, once in the text; often in the text may count for more than a tag.
+        let mut order = ranked("photo");
+        order.retain(|n| *n != 3);
+        assert_eq!(order, [0, 2, 1]);
+    }
+
+    #[test]
+    fn lists_and_texts_are_hardly_held_against_their_length() {
+        let long = format!("ab {}", "x ".repeat(60));
+        let rows = [
+            row("", &["ab"], ""),
+            row("", &["ab", "cd", "ef"], ""),
+            row("", &[], "ab"),
+            row("", &[], &long),
+            row("ab", &[], ""),
+            row(&long, &[], ""),
+        ];
+        let documents = rows.map(|row| Document::of(&app(), &row));
+        let query = Query::parse(&app(), "ab", false).unwrap();
+        let ranking = Ranking::of(&app(), &query, &documents);
+        let [one, three, text, long_text, name, long_name] =
+            documents.each_ref().map(|document| ranking.score(document));
+        assert!(one == three, "{one} {three}");
+        assert!(
+            long_text < text && text < 2.0 * long_text,
+            "{text} {long_text}"
+        );
+        assert!(name > 2.0 * long_name, "{name} {long_name}");
     }
 
     #[test]

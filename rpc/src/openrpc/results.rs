@@ -54,14 +54,22 @@ fn of_type(ty: &Type, verb: Verb) -> Value {
         }
         Verb::Find => {
             let score = json!({ "type": "number" });
-            let hit = record(&[("object", object()), ("score", score)], &[]);
+            let text = || json!({ "type": "string" });
+            let texts = json!({ "type": "object", "additionalProperties": text() });
+            let hit = record(
+                &[("object", object()), ("score", score)],
+                &[("highlight", texts)],
+            );
+            let counted = record(&[("value", json!({})), ("count", count())], &[]);
+            let facets = json!({ "type": "object", "additionalProperties": list(counted) });
+            let words = json!({ "type": "object", "additionalProperties": list(text()) });
             let hits = list(titled(ty, "Hit", hit));
             let always = [
                 ("hits", hits),
                 ("total", count()),
                 ("next_cursor", text_or_null()),
             ];
-            record(&always, &[])
+            record(&always, &[("facets", facets), ("corrected", words)])
         }
         Verb::Count => record(&[("count", count())], &[]),
         Verb::Aggregate => {

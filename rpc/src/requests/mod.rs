@@ -41,7 +41,7 @@ pub(crate) enum Read {
     /// `T_list`
     List(ListPage),
     /// `T_find`
-    Find(Find),
+    Find(Box<Find>),
     /// `T_count`
     Count(Count),
     /// `T_aggregate`
@@ -82,7 +82,9 @@ impl Requests<'_> {
                 match verb {
                     Verb::Get => reads::get(ty, &args, &mut faults).map(Read::Get),
                     Verb::List => reads::list(ty, &args, &mut faults).map(Read::List),
-                    Verb::Find => reads::find(ty, &args, &mut faults).map(Read::Find),
+                    Verb::Find => {
+                        reads::find(ty, &args, &mut faults).map(|find| Read::Find(Box::new(find)))
+                    }
                     Verb::Count => reads::count(ty, &args, &mut faults).map(Read::Count),
                     Verb::Aggregate => {
                         figures::figures(ty, &args, &mut faults).map(Read::Aggregate)

@@ -3,15 +3,15 @@
 use osis_core::backend::Search;
 use osis_core::error::Faults;
 use osis_core::input::Target;
-use osis_core::json::Json;
 use osis_core::output::Shape;
 use osis_core::query::cursor::Fingerprint;
 use osis_core::query::{Cursor, Filter, Sort, sort};
-use osis_core::schema::{Column, Direction, FieldKind, Type, TypeId};
-use osis_core::store::{List, find_position};
+use osis_core::schema::{Column, Direction, Field, FieldKind, Type, TypeId};
+use osis_core::store::{self, List, find_position};
 use osis_core::text::Query;
 use osis_core::value::Value;
 
+use super::simple::column;
 use crate::methods::Verb;
 use crate::params::Args;
 
@@ -34,7 +34,7 @@ pub(crate) struct ListPage {
 /// `T_find`
 #[derive(Debug)]
 pub(crate) struct Find {
-    pub(crate) search: Search,
+    pub(crate) find: store::Find,
     pub(crate) shape: Shape,
     pub(crate) fingerprint: Fingerprint,
 }
@@ -89,7 +89,8 @@ pub(super) fn find(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Find> 
     let limit = limit(args, faults);
     let shape = shape(ty, args, faults);
     let typo = args.flag("typo", faults);
-    not_yet(args, faults);
+    let highlight = args.flag("highlight", faults);
+    let facets = facets(ty, args, faults);
     let (query, filter, sort) = (query?, filter?, sort?.map(Sort::new));
     let fingerprint = fingerprint(ty, Verb::Find, &[&query, &filter, &sort, &typo]);
     let kinds = find_position(ty, sort.as_ref());
@@ -101,24 +102,38 @@ pub(super) fn find(ty: &Type, args: &Args, faults: &mut Faults) -> Option<Find> 
         sort,
         after: after?,
         limit: limit?,
+        facets,
+    };
+    let find = store::Find {
+        search,
+        typo,
+        highlight,
+        expand: shape.expand.clone(),
     };
     Some(Find {
-        search,
+        find,
         shape,
         fingerprint,
     })
 }
 
-/// Refuses what this version does not do yet, rather than answering without it.
-fn not_yet(args: &Args, faults: &mut Faults) {
-    if args.flag("highlight", faults) {
-        faults.add("highlight", "this version does not have highlights yet");
-    }
-    match args.get("facets") {
-        None => {}
-        Some(Json::Array(names)) if names.is_empty() => {}
-        Some(_) => faults.add("facets", "this version does not have facets yet"),
-    }
+/// The columns whose values are counted: those that groups are made of, and lists.
+fn facets(ty: &Type, args: &Args, faults: &mut Faults) -> Vec<Column> {
+    let names = args.names("facets", faults).into_iter();
+    let columns = names.filter_map(|(path, name)| {
+        let column = match column(ty, name) {
+            Ok(Column::Field(field)) if !is_countable(&ty.fields[field]) => Err(format!(
+                "{name} has no facet: it is text, json, bytes or secret"
+            )),
+            column => column,
+        };
+        column.map_err(|message| faults.add(path, message)).ok()
+    });
+    columns.collect()
+}
+
+fn is_countable(field: &Field) -> bool {
+    field.sortable() || (matches!(field.kind, FieldKind::List(_)) && !field.secret)
 }
 
 fn query(ty: &Type, args: &Args, prefix_last: bool, faults: &mut Faults) -> Option<Query> {

@@ -206,7 +206,7 @@ fn is_one_call(read: &Read) -> bool {
 async fn answer(schema: &Schema, reader: &mut Reader, read: Read) -> Result<Answer, WireError> {
     match read {
         Read::List(page) => list(reader, page).await,
-        Read::Find(search) => find(reader, search).await,
+        Read::Find(search) => find(reader, *search).await,
         Read::Count(count) => Ok(Answer::Count(
             reader.count(count.type_id, &count.filter).await?,
         )),
@@ -238,17 +238,17 @@ async fn list(reader: &mut Reader, page: ListPage) -> Result<Answer, WireError> 
 
 async fn find(reader: &mut Reader, find: Find) -> Result<Answer, WireError> {
     let Find {
-        search,
+        find,
         shape,
         fingerprint,
     } = find;
-    let found = reader.find(&search, &shape.expand).await?;
-    let next = found.next.map(|position| cursor(fingerprint, position));
+    let mut found = reader.find(&find).await?;
+    let next = found.next.take();
     Ok(Answer::Hits {
-        hits: found.hits,
+        found,
+        find: Box::new(find),
         shape,
-        next,
-        total: found.total,
+        next: next.map(|position| cursor(fingerprint, position)),
     })
 }
 

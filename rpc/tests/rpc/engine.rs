@@ -138,6 +138,14 @@ impl Snapshot for View {
         self.inner.search(search).await
     }
 
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        self.inner.similar(type_id, words).await
+    }
+
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
         self.inner.changes(since, types, limit).await
     }

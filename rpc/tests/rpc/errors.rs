@@ -109,8 +109,8 @@ async fn all_faults_are_told_with_their_paths() {
         ("thing_list", json!({ "limit": 1001, "cursor": "AAAA" })),
         (
             "thing_find",
-            json!({ "query": "a OR", "highlight": true, "facets": ["status"],
-            "typo": 1 }),
+            json!({ "query": "a OR", "highlight": 1, "typo": 1,
+            "facets": ["status", "nope", "price", "status", "id", 7] }),
         ),
         ("thing_find", json!({ "filter": 3 })),
         (

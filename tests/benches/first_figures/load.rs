@@ -14,6 +14,8 @@ pub(crate) struct Figure {
     pub(crate) rate: f64,
     /// Half of the calls were answered within this.
     pub(crate) p50: Duration,
+    /// 95 of 100 calls were answered within this.
+    pub(crate) p95: Duration,
     /// 99 of 100 calls were answered within this.
     pub(crate) p99: Duration,
 }
@@ -32,6 +34,7 @@ impl Figure {
         Self {
             rate: times.len() as f64 / whole.as_secs_f64(),
             p50: at(0.5),
+            p95: at(0.95),
             p99: at(0.99),
         }
     }

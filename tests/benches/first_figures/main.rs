@@ -202,10 +202,10 @@ async fn measure() {
 
     println!("{} apps in the store.\n", sqlite.sample.ids.len());
     println!(
-        "| call | clients | sqlite:/s | p50 | p99 | no-op jsonrpsee/s | of it | raw SQLite/s | of it \
-         | file:/s | p50 | p99 | of sqlite: | of no-op |"
+        "| call | clients | sqlite:/s | p50 | p95 | p99 | no-op jsonrpsee/s | of it | raw SQLite/s | of it \
+         | file:/s | p50 | p95 | p99 | of sqlite: | of no-op |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|{}", "---|".repeat(16));
     for (run, kind) in Kind::ALL.into_iter().enumerate() {
         for clients in CLIENTS {
             let run = run * 100 + clients;
@@ -217,10 +217,11 @@ async fn measure() {
             });
             let raw = raw.await.expect("the raw run ends");
             print!(
-                "| {} | {clients} | {:.0} | {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
+                "| {} | {clients} | {:.0} | {} | {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
                 kind.name(),
                 ours.rate,
                 millis(ours.p50),
+                millis(ours.p95),
                 millis(ours.p99),
                 bare.rate,
                 ours.rate / bare.rate,
@@ -230,9 +231,10 @@ async fn measure() {
             {
                 let file = file.measure(kind, run, clients).await;
                 print!(
-                    " {:.0} | {} | {} | {:.2} | {:.2} |",
+                    " {:.0} | {} | {} | {} | {:.2} | {:.2} |",
                     file.rate,
                     millis(file.p50),
+                    millis(file.p95),
                     millis(file.p99),
                     file.rate / ours.rate,
                     file.rate / bare.rate,

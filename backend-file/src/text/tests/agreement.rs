@@ -1,8 +1,8 @@
 //! Whatever is written in whatever order, the index finds and scores what core does.
 
-use osis_core::query::{Sort, Test};
+use osis_core::query::{Sort, Tally, Test};
 use osis_core::schema::{Direction, Type};
-use osis_core::text::Term;
+use osis_core::text::{Term, similar};
 use proptest::prelude::*;
 
 use super::*;
@@ -21,7 +21,8 @@ enum Event {
 fn word() -> impl Strategy<Value = &'static str> {
     prop::sample::select(
         &[
-            "ab", "abc", "b", "a", "漢字", "éa", "x1", "c++", "o'neil", "ß", "a_b",
+            "ab", "abc", "b", "a", "漢字", "éa", "x1", "c++", "o'neil", "ß", "a_b", "abbb",
+            "bbbbbbbb",
         ][..],
     )
 }
@@ -140,6 +141,7 @@ impl Store {
     /// Compares searches of a state by a pair with what core finds, and walks through the pages.
     fn check(&self, pair: &Searchable, state: &State, type_id: TypeId, query: &Query) {
         let ty = &self.schema.types[type_id];
+        self.check_facets_and_words(pair, state, type_id, query);
         for mut search in searches(ty, type_id, query) {
             loop {
                 let found = self.search(pair, state, &search);
@@ -156,6 +158,49 @@ impl Store {
                 });
             }
         }
+    }
+}
+
+impl Store {
+    /// Compares what is counted over all matches, and which words are like mistyped ones.
+    fn check_facets_and_words(
+        &self,
+        pair: &Searchable,
+        state: &State,
+        type_id: TypeId,
+        query: &Query,
+    ) {
+        let ty = &self.schema.types[type_id];
+        let rows: Vec<Row> = state.types[type_id]
+            .ordinals
+            .values()
+            .map(|held| self.bodies.join(held).unwrap())
+            .collect();
+        let documents: Vec<Document> = rows.iter().map(|row| Document::of(ty, row)).collect();
+
+        let mut counted = search(type_id, query.clone());
+        counted.facets = ["flag", "words", "word"]
+            .iter()
+            .filter_map(|name| ty.column(name))
+            .collect();
+        counted.limit = 1;
+        let mut tally = Tally::new(ty, &counted.facets);
+        let all = rows.iter().zip(&documents);
+        all.filter(|(_, words)| query.matches(words))
+            .for_each(|(row, _)| tally.add(row));
+        let found = pair
+            .search_in(state, &self.schema, &counted, &self.bodies, Clock::none())
+            .unwrap();
+        assert_eq!(found.facets, tally.finish(), "{query:?}");
+
+        let mistyped = ["ab", "abab", "abbb", "word1x", "bbbbbbba", "bbabbbbbb"];
+        let mistyped = mistyped.map(str::to_owned);
+        let fields = documents.iter().flat_map(Document::fields);
+        let vocabulary = fields.flat_map(|field| field.words().map(|(_, word)| word));
+        let expected = similar(&mistyped, vocabulary);
+        let words = (type_id, &mistyped[..]);
+        let found = pair.similar_in(state, &self.schema, words, &self.bodies, Clock::none());
+        assert_eq!(found.unwrap(), expected);
     }
 }
 

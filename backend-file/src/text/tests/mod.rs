@@ -181,10 +181,10 @@ impl Store {
     }
 
     fn search(&self, pair: &Searchable, state: &State, search: &Search) -> (Vec<Seen>, u64) {
-        let (hits, total) = pair
+        let found = pair
             .search_in(state, &self.schema, search, &self.bodies, Clock::none())
             .unwrap();
-        (seen(&hits), total)
+        (seen(&found.page), found.total)
     }
 
     /// What a text finds in a type, by a complete index: ids in their order.
@@ -266,6 +266,7 @@ fn search(type_id: TypeId, query: Query) -> Search {
         sort: None,
         after: None,
         limit: 1000,
+        facets: Vec::new(),
     }
 }
 
