@@ -111,7 +111,7 @@ fn toml_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
 }
 
 /// A TOML value as JSON; date-times become their texts.
-fn toml_json(value: DeValue<'_>) -> Json {
+pub(crate) fn toml_json(value: DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::Str(text.into_owned()),
         DeValue::Integer(n) => {
