@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use osis_core::backend::{Backend, Problem, Scope, Snapshot};
+use osis_core::backend::{Backend, Problem, Scope, Snapshot, Unserved};
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::schema::Schema;
@@ -179,6 +179,16 @@ impl Backend for FileBackend {
                 message: fault.message,
             })
             .collect()
+    }
+
+    async fn unserved(&self) -> Result<Vec<Unserved>> {
+        self.blocking(crate::keeper::unserved).await
+    }
+
+    async fn set_aside(&self, path: &str) -> Result<String> {
+        let path = path.to_owned();
+        self.blocking(move |shared| crate::keeper::set_aside(shared, &path))
+            .await
     }
 
     async fn copying(&self) -> Result<Option<String>> {

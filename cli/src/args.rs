@@ -60,6 +60,8 @@ pub(crate) enum Command {
     Migrate(Migrate),
     /// Print a digest of all content, equal on stores that hold the same
     Digest,
+    /// Look for what is wrong with a store
+    Check(Check),
     /// The schema in force
     #[command(subcommand)]
     Schema(Schema),
@@ -166,6 +168,13 @@ pub(crate) struct Migrate {
     /// Write what was done to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Mend what can be mended without losing anything, and say what was done
+    #[arg(long)]
+    pub(crate) repair: bool,
 }
 
 /// What becomes of objects with the same key.

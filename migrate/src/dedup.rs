@@ -48,6 +48,8 @@ pub struct Plan {
     pub policy: Policy,
     /// What is dropped, in the order in which it was found.
     pub dropped: Vec<Dropped>,
+    /// References to nothing.
+    pub dangling: Vec<Dangling>,
     /// What takes the place of what is dropped.
     instead: HashMap<(TypeId, Id), Id>,
 }
@@ -69,16 +71,60 @@ impl Plan {
         Self {
             policy,
             dropped: Vec::new(),
+            dangling: Vec::new(),
             instead: HashMap::new(),
         }
     }
+
+    /// Refuses references to nothing.
+    ///
+    /// # Errors
+    /// `Invalid` that lists them.
+    pub(crate) fn refuse_dangling(&self) -> Result<()> {
+        if self.dangling.is_empty() {
+            return Ok(());
+        }
+        let faults = self.dangling.iter().map(|dangling| {
+            let place = format!("{} {}", dangling.type_name, dangling.id);
+            (place, dangling.message.clone())
+        });
+        Err(crate::many(faults.collect()))
+    }
+
+    /// Whether an object is dropped.
+    pub(crate) fn drops(&self, type_id: TypeId, id: &Id) -> bool {
+        self.instead.contains_key(&(type_id, id.clone()))
+    }
+
+    /// An object as it is to be; nothing of one that is dropped.
+    pub(crate) fn row(&self, schema: &Schema, type_id: TypeId, mut row: Row) -> Option<Row> {
+        if self.drops(type_id, &row.id) {
+            return None;
+        }
+        for (at, field) in schema.types[type_id].fields.iter().enumerate() {
+            if let FieldKind::Ref { to, .. } = field.kind {
+                point(&mut row.values[at], to, &self.instead);
+            }
+        }
+        Some(row)
+    }
+}
+
+/// A reference to nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dangling {
+    /// The type that refers.
+    pub type_name: String,
+    /// The object that refers.
+    pub id: Id,
+    /// Which field refers to what.
+    pub message: String,
 }
 
 /// Looks for duplicates and for references to nothing.
 ///
 /// # Errors
-/// `Invalid` that lists the duplicates, where they are not to be dropped, or the references to
-/// nothing; those of the view.
+/// `Invalid` that lists the duplicates, where they are not to be dropped; those of the view.
 pub async fn plan(
     schema: &Schema,
     view: &mut dyn View,
@@ -100,7 +146,7 @@ pub async fn plan(
         let kept = last(&plan.instead, type_id, &id);
         plan.instead.insert((type_id, id), kept);
     }
-    index.refuse_dangling()?;
+    plan.dangling = index.dangling();
     Ok(plan)
 }
 
@@ -241,8 +287,8 @@ impl<'a> Index<'a> {
         }
     }
 
-    fn refuse_dangling(&self) -> Result<()> {
-        let mut faults = Vec::new();
+    fn dangling(&self) -> Vec<Dangling> {
+        let mut dangling = Vec::new();
         for to in self
             .schema
             .types
@@ -260,18 +306,18 @@ impl<'a> Index<'a> {
                     let held = known.values[referrer.field].as_str();
                     if let Some(held) = held.filter(|held| !there.contains(held)) {
                         let name = &ty.fields[referrer.field].name;
-                        faults.push((
-                            format!("{} {}", ty.name, known.id),
-                            format!("{name} refers to {} {held}, which does not exist", to.name),
-                        ));
+                        let message =
+                            format!("{name} refers to {} {held}, which does not exist", to.name);
+                        dangling.push(Dangling {
+                            type_name: ty.name.clone(),
+                            id: known.id.clone(),
+                            message,
+                        });
                     }
                 }
             }
         }
-        match faults.is_empty() {
-            true => Ok(()),
-            false => Err(crate::many(faults)),
-        }
+        dangling
     }
 }
 
@@ -349,35 +395,23 @@ pub(crate) struct Clean {
     pub(crate) plan: Arc<Plan>,
 }
 
-impl Clean {
-    /// An object as it is to be; nothing of one that is dropped.
-    fn row(&self, type_id: TypeId, mut row: Row) -> Option<Row> {
-        let instead = &self.plan.instead;
-        if instead.contains_key(&(type_id, row.id.clone())) {
-            return None;
-        }
-        for (at, field) in self.schema.types[type_id].fields.iter().enumerate() {
-            if let FieldKind::Ref { to, .. } = field.kind {
-                point(&mut row.values[at], to, instead);
-            }
-        }
-        Some(row)
-    }
-}
-
 #[async_trait]
 impl View for Clean {
     async fn page(&mut self, type_id: TypeId, after: Option<&Id>) -> Result<Page> {
         let page = self.inner.page(type_id, after).await?;
         let rows = page.rows.into_iter();
         Ok(Page {
-            rows: rows.filter_map(|row| self.row(type_id, row)).collect(),
+            rows: rows
+                .filter_map(|row| self.plan.row(&self.schema, type_id, row))
+                .collect(),
             next: page.next,
         })
     }
 
     async fn get(&mut self, type_id: TypeId, ids: &[Id]) -> Result<Vec<Option<Row>>> {
         let found = self.inner.get(type_id, ids).await?.into_iter();
-        Ok(found.map(|row| self.row(type_id, row?)).collect())
+        Ok(found
+            .map(|row| self.plan.row(&self.schema, type_id, row?))
+            .collect())
     }
 }

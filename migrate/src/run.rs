@@ -70,7 +70,9 @@ pub async fn look(source: &dyn Source, policy: Policy, watch: &mut dyn Watch) ->
     watch.begin(Part::Looking, source.about());
     let mut opened = source.open().await?;
     let mut progress = |objects| watch.done(objects);
-    dedup::plan(source.schema(), &mut *opened.view, policy, &mut progress).await
+    let plan = dedup::plan(source.schema(), &mut *opened.view, policy, &mut progress).await?;
+    plan.refuse_dangling()?;
+    Ok(plan)
 }
 
 /// Copies a source into a store, with its duplicates as they were planned.

@@ -79,6 +79,16 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
+    /// Puts something that [`Self::unserved`] names out of the way, without losing it; answers where
+    /// it is now.
+    ///
+    /// # Errors
+    /// Those of the engine; `Internal` where there is nothing of the kind.
+    async fn set_aside(&self, path: &str) -> Result<String> {
+        let message = format!("a {} store has nothing to set aside at {path}", self.kind());
+        Err(Error::new(ErrorKind::Internal, message))
+    }
+
     /// What this store is an unfinished copy of, in the words of [`Self::begin_copy`].
     ///
     /// # Errors

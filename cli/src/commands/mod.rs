@@ -1,6 +1,7 @@
 //! One module a command.
 
 mod call;
+mod check;
 mod digest;
 mod export;
 mod import;
@@ -22,6 +23,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Export(options) => export::run(common, options).await,
         Command::Import(options) => import::run(common, options).await,
         Command::Migrate(options) => migrate::run(common, options).await,
+        Command::Check(options) => check::run(common, options).await,
         Command::Digest => digest::run(common).await,
         Command::Schema(Schema::Show) => schema::show(common).await,
     }

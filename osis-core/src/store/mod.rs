@@ -157,6 +157,14 @@ impl Store {
         self.backend.unserved().await
     }
 
+    /// Puts something that is not served out of the way; see [`Backend::set_aside`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn set_aside(&self, _who: &Principal, path: &str) -> Result<String> {
+        self.backend.set_aside(path).await
+    }
+
     /// What this store is an unfinished copy of; see [`Backend::copying`].
     ///
     /// # Errors
