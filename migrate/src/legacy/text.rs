@@ -38,10 +38,12 @@ pub(super) fn entries(bytes: &[u8]) -> Result<Vec<Entry>, Fault> {
         ));
     }
     let (body, above) = body(text);
-    let read = DeTable::parse(body).map(|table| fields(body, above, table.into_inner()));
-    let error = match read {
-        Ok(fields) => return Ok(fields),
-        Err(error) => error,
+    let (table, errors) = DeTable::parse_recoverable(body);
+    let first = errors
+        .into_iter()
+        .min_by_key(|error| error.span().map(|span| span.start));
+    let Some(error) = first else {
+        return Ok(fields(body, above, table.into_inner()));
     };
     let told = fault(body, above, &error);
     let Some(mended) = mended(body) else {
