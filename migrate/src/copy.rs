@@ -11,16 +11,22 @@ use osis_core::store::{Principal, Reader};
 use osis_core::{ErrorKind, Id, Result, Row, Store};
 
 use crate::order::{Sink, in_order};
-use crate::view::View;
+use crate::view::{View, weight};
 use crate::{PAGE, Progress};
+
+/// How many bytes of objects are written at once at most, but for one object that is larger.
+const BYTES: usize = 8 << 20;
 
 /// The target of a copy.
 pub(crate) struct Copy<'a> {
     target: &'a Store,
     /// What is not written yet.
     waiting: Vec<MirrorObject>,
-    /// How many objects are written at once: more where they refer to one another in a circle.
-    wanted: usize,
+    /// How much of it there is, in bytes.
+    weight: usize,
+    /// How many objects are written at once, and how many bytes: more where they refer to one
+    /// another in a circle.
+    wanted: (usize, usize),
     progress: Progress<'a>,
 }
 
@@ -29,7 +35,8 @@ impl<'a> Copy<'a> {
         Self {
             target,
             waiting: Vec::new(),
-            wanted: PAGE,
+            weight: 0,
+            wanted: (PAGE, BYTES),
             progress,
         }
     }
@@ -66,9 +73,12 @@ impl<'a> Copy<'a> {
 
     /// Takes objects as they should be; writes them as soon as there are enough.
     pub(crate) async fn take_all(&mut self, objects: Vec<MirrorObject>) -> Result<()> {
-        self.waiting.extend(objects);
-        if self.waiting.len() >= self.wanted {
-            self.write(false).await?;
+        for object in objects {
+            self.weight += object.row.as_ref().map_or(0, weight);
+            self.waiting.push(object);
+            if self.waiting.len() >= self.wanted.0 || self.weight >= self.wanted.1 {
+                self.write(false).await?;
+            }
         }
         Ok(())
     }
@@ -91,15 +101,20 @@ impl<'a> Copy<'a> {
         match written.await {
             // What is missing, or still in the way, may be seen to by what comes next.
             Err(error) if !at_end && waits_for_more(error.kind()) => {
-                self.wanted = self.waiting.len() * 2;
+                self.wanted = (self.waiting.len() * 2, (self.weight * 2).max(BYTES));
                 return Ok(());
             }
             written => drop(written?),
         }
         (self.progress)(self.waiting.len() as u64);
-        self.waiting.clear();
-        self.wanted = PAGE;
+        self.forget();
         Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.waiting.clear();
+        self.weight = 0;
+        self.wanted = (PAGE, BYTES);
     }
 
     /// Removes what the target has and the view does not: what has gone from the source since a run
@@ -116,14 +131,14 @@ impl<'a> Copy<'a> {
             match self.take_all(std::mem::take(&mut gone)).await {
                 Ok(()) => {}
                 Err(error) if all == Removal::AsFarAsPossible && waits_for_more(error.kind()) => {
-                    self.waiting.clear();
+                    self.forget();
                 }
                 Err(error) => return Err(error),
             }
         }
         match self.finish().await {
             Err(error) if all == Removal::AsFarAsPossible && waits_for_more(error.kind()) => {
-                self.waiting.clear();
+                self.forget();
                 Ok(())
             }
             done => done,

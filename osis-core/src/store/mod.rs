@@ -247,6 +247,11 @@ pub struct Hits {
 }
 
 impl Reader {
+    /// The schema in force.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
     /// The objects that targets name, each found or not; fetched in as few queries as there are
     /// kinds of target.
     ///
