@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use osis_core::backend::{Backend, Problem, Scope, Snapshot};
+use osis_core::backend::{Backend, Problem, Scope, Snapshot, Unserved};
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::schema::Schema;
@@ -18,6 +18,7 @@ use crate::config::FileConfig;
 use crate::error::io_error;
 use crate::keeper::Keeper;
 use crate::open::{self, Opened};
+use crate::shared::Shared;
 use crate::snapshot::Source;
 use crate::text::TextIndex;
 use crate::writer::Writer;
@@ -115,6 +116,18 @@ impl FileBackend {
         self.source.shared.lineage.built.clone()
     }
 
+    /// Runs what waits for the disk where it holds up nobody.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let source = Arc::clone(&self.source);
+        let working = tokio::task::spawn_blocking(move || work(&source.shared));
+        working
+            .await
+            .map_err(|error| Error::internal("the call broke off", error))?
+    }
+
     /// Waits until every acknowledged commit is in its objects' files. Blocks.
     pub fn settle(&self) {
         self.parts.keeper.settle();
@@ -166,6 +179,31 @@ impl Backend for FileBackend {
                 message: fault.message,
             })
             .collect()
+    }
+
+    async fn unserved(&self) -> Result<Vec<Unserved>> {
+        self.blocking(crate::keeper::unserved).await
+    }
+
+    async fn set_aside(&self, path: &str) -> Result<String> {
+        let path = path.to_owned();
+        self.blocking(move |shared| crate::keeper::set_aside(shared, &path))
+            .await
+    }
+
+    async fn copying(&self) -> Result<Option<String>> {
+        self.blocking(|shared| shared.log.copying()).await
+    }
+
+    async fn begin_copy(&self, of: &str) -> Result<()> {
+        let of = of.to_owned();
+        self.blocking(move |shared| shared.log.begin_copy(&of))
+            .await
+    }
+
+    async fn end_copy(&self, seq: u64) -> Result<u64> {
+        self.blocking(move |shared| crate::copying::end(shared, seq))
+            .await
     }
 
     async fn close(&self) -> Result<()> {

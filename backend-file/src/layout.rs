@@ -92,6 +92,16 @@ impl Layout {
         self.log().join("oldest.otoml")
     }
 
+    /// Where the change feed begins: `log/feed.otoml`; not there unless the store is a copy.
+    pub(crate) fn log_feed(&self) -> PathBuf {
+        self.log().join("feed.otoml")
+    }
+
+    /// What the store is an unfinished copy of: `log/copying`; there only as long as it is one.
+    pub(crate) fn log_copying(&self) -> PathBuf {
+        self.log().join("copying")
+    }
+
     /// The text of a schema that was in force once: `log/schemas/<hash>.toml`.
     pub(crate) fn log_schema(&self, hash: &str) -> PathBuf {
         self.log().join("schemas").join(format!("{hash}.toml"))

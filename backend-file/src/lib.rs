@@ -21,6 +21,7 @@
 mod backend;
 mod bodies;
 mod config;
+mod copying;
 mod error;
 mod files;
 mod home;

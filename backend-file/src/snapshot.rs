@@ -253,7 +253,8 @@ impl Snapshot for FileSnapshot {
         if since > self.state.seq {
             self.reach(since).await?;
         }
-        let oldest = self.source.shared.log.oldest();
+        let log = &self.source.shared.log;
+        let oldest = log.oldest().max(log.feed_begins()?);
         if since < oldest || since > self.state.seq {
             return Err(gone(oldest, self.state.seq, since));
         }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::committer::Committer;
 use crate::config::SqliteConfig;
+use crate::copying::Step;
 use crate::readers::Readers;
 use crate::setup;
 use crate::snapshot::{Source, SqliteSnapshot};
@@ -93,6 +94,20 @@ impl Backend for SqliteBackend {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.catalog().commits.subscribe()
+    }
+
+    async fn copying(&self) -> Result<Option<String>> {
+        let mut snapshot = SqliteSnapshot::new(Arc::clone(&self.source), Scope::Single, None);
+        snapshot.copying().await
+    }
+
+    async fn begin_copy(&self, of: &str) -> Result<()> {
+        let step = Step::Begin(of.to_owned());
+        self.source.writer.copy(step).await.map(|_| ())
+    }
+
+    async fn end_copy(&self, seq: u64) -> Result<u64> {
+        self.source.writer.copy(Step::End(seq)).await
     }
 
     async fn close(&self) -> Result<()> {

@@ -13,6 +13,7 @@ use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::connection::{self, Missing};
+use crate::copying::{self, Step};
 use crate::error::Outcome;
 use crate::group;
 use crate::history;
@@ -105,6 +106,17 @@ impl Committer {
             self.backlog += batches.len();
         }
         done.answers
+    }
+
+    /// Takes a step of a copy, durably; answers the last seq behind it.
+    pub(crate) fn copy(&mut self, _turn: &Turn<'_>, step: &Step) -> Outcome<u64> {
+        self.mend();
+        let transaction = self.begin()?;
+        let seq = copying::take(&self.connection, step)?;
+        transaction.commit()?;
+        self.last_seq = seq;
+        self.catalog.announce(seq);
+        Ok(seq)
     }
 
     /// Takes rows into the text index where too much waits for that. What a step takes in is more

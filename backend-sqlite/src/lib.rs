@@ -28,6 +28,7 @@ mod changes;
 mod committer;
 mod config;
 mod connection;
+mod copying;
 mod ddl;
 mod effects;
 mod error;

@@ -17,6 +17,9 @@ pub(crate) const CHANGES: &str = "_osis_changes";
 /// Rows whose text is not yet in the text index as it should be.
 pub(crate) const PENDING: &str = "_osis_text_pending";
 
+/// What the store is an unfinished copy of; there only as long as it is one.
+pub(crate) const COPYING: &str = "_osis_copying";
+
 /// Puts a name in quotes.
 pub(crate) fn quote(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))

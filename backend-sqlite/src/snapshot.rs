@@ -16,6 +16,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::connection::Limit;
+use crate::copying;
 use crate::error::{Failure, Outcome};
 use crate::lookup;
 use crate::query;
@@ -58,6 +59,11 @@ impl SqliteSnapshot {
             deadline,
             reader: None,
         }
+    }
+
+    /// What the store is an unfinished copy of.
+    pub(crate) async fn copying(&mut self) -> Result<Option<String>> {
+        self.point(|connection, _| copying::read(connection)).await
     }
 
     /// Runs a few point reads where the call is.

@@ -20,6 +20,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout_at;
 
 use crate::committer::Committer;
+use crate::copying::Step;
 use crate::error::{Failure, Outcome};
 use crate::text_index;
 
@@ -35,6 +36,8 @@ enum Message {
     Apply(Job),
     /// Complete the text index of one type, or of all.
     Index(Option<TypeId>, oneshot::Sender<Result<()>>),
+    /// Take a step of a copy.
+    Copy(Step, oneshot::Sender<Result<u64>>),
     /// Finish.
     Close,
 }
@@ -59,6 +62,7 @@ impl Writer {
             committer,
             jobs: Vec::new(),
             completions: VecDeque::new(),
+            copies: Vec::new(),
             closing: false,
         };
         let closing = inbox.clone();
@@ -95,6 +99,15 @@ impl Writer {
         answer.unwrap_or_else(|_| Err(Error::closed()))
     }
 
+    /// Has a step of a copy taken, and waits for it.
+    pub(crate) async fn copy(&self, step: Step) -> Result<u64> {
+        let (answer, waiting) = oneshot::channel();
+        if self.inbox.send(Message::Copy(step, answer)).is_err() {
+            return Err(Error::closed());
+        }
+        waiting.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
     /// Lets the thread finish what it was sent, and waits for it. Blocks.
     pub(crate) fn close(&self) {
         self.worker.close();
@@ -117,6 +130,7 @@ struct Thread {
     committer: Committer,
     jobs: Vec<Job>,
     completions: VecDeque<Completion>,
+    copies: Vec<(Step, oneshot::Sender<Result<u64>>)>,
     closing: bool,
 }
 
@@ -165,6 +179,7 @@ impl Thread {
                 steps_left: None,
                 answer,
             }),
+            Message::Copy(step, answer) => self.copies.push((step, answer)),
             Message::Close => self.closing = true,
         }
     }
@@ -194,6 +209,12 @@ impl Thread {
         let jobs = std::mem::take(&mut self.jobs);
         if !jobs.is_empty() {
             self.carry_out(jobs);
+        }
+        for (step, answer) in std::mem::take(&mut self.copies) {
+            let done = take(&self.ticket).and_then(|turn| self.committer.copy(&turn, &step));
+            let told = done.map_err(|failure| self.committer.catalog().explain(&failure));
+            // Whoever asked is gone: the note stands all the same.
+            let _ = answer.send(told);
         }
         let Some(mut completion) = self.completions.pop_front() else {
             return;

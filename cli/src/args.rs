@@ -56,8 +56,12 @@ pub(crate) enum Command {
     Export(Export),
     /// Read the lines of an export
     Import(Import),
+    /// Copy a store into another, once and whole
+    Migrate(Migrate),
     /// Print a digest of all content, equal on stores that hold the same
     Digest,
+    /// Look for what is wrong with a store
+    Check(Check),
     /// The schema in force
     #[command(subcommand)]
     Schema(Schema),
@@ -136,6 +140,52 @@ pub(crate) struct Import {
     /// The file to read; standard input if absent
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Migrate {
+    /// What to copy: a store, or osis-legacy:DIR, a directory of the original OSIS
+    #[arg(long, value_name = "URL")]
+    pub(crate) from: String,
+    /// The store to copy it to: one that is not there, that is empty, or that this was begun with
+    #[arg(long, value_name = "URL")]
+    pub(crate) to: String,
+    /// What becomes of objects with the same key
+    #[arg(long, value_enum, default_value = "fail")]
+    pub(crate) dedup: Dedup,
+    /// Leave files out that cannot be read, instead of failing
+    #[arg(long)]
+    pub(crate) skip_unreadable: bool,
+    /// Types and fields of an osis-legacy: directory under other names (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) map: Option<PathBuf>,
+    /// Go on copying what changes, until SIGINT
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// With --follow: end as soon as the target has caught up
+    #[arg(long, requires = "follow")]
+    pub(crate) until_caught_up: bool,
+    /// Write what was done to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Check {
+    /// Mend what can be mended without losing anything, and say what was done
+    #[arg(long)]
+    pub(crate) repair: bool,
+}
+
+/// What becomes of objects with the same key.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Dedup {
+    /// They are listed, and nothing is done
+    Fail,
+    /// The oldest stays, by created_at, then id
+    KeepOldest,
+    /// The newest stays, by created_at, then id
+    KeepNewest,
 }
 
 #[derive(Debug, Subcommand)]

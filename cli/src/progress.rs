@@ -15,3 +15,19 @@ pub(crate) fn counter(what: &str) -> ProgressBar {
     bar.enable_steady_tick(Duration::from_millis(120));
     bar
 }
+
+/// A bar of work over so many objects, with rate and time left, on standard error and only on a
+/// terminal.
+pub(crate) fn bar(what: &str, objects: Option<u64>) -> ProgressBar {
+    let Some(objects) = objects else {
+        return counter(what);
+    };
+    let bar = ProgressBar::new(objects).with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template(
+        "{msg} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left",
+    ) {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}

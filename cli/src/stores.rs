@@ -50,8 +50,20 @@ impl Purpose {
 /// # Errors
 /// If the URL is none, the schema has an error, or the engine cannot open.
 pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> {
-    let schema = schema(common)?;
-    let backend: Arc<dyn Backend> = match common.store.split_once(':') {
+    open_at(common, &common.store, schema(common)?, purpose)
+}
+
+/// Opens the store that a URL names, with the other options.
+///
+/// # Errors
+/// As [`open`].
+pub(crate) fn open_at(
+    common: &Common,
+    url: &str,
+    schema: Schema,
+    purpose: Purpose,
+) -> Result<Store, Failure> {
+    let backend: Arc<dyn Backend> = match url.split_once(':') {
         Some(("sqlite", file)) if !file.is_empty() => {
             let file = Path::new(file);
             if file.is_dir() {
@@ -98,9 +110,8 @@ pub(crate) fn open(common: &Common, purpose: Purpose) -> Result<Store, Failure> 
         }
         _ => {
             return Err(Failure::misused(format!(
-                "{:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, file:DIR \
-                 or memory:",
-                common.store
+                "{url:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, file:DIR \
+                 or memory:"
             )));
         }
     };
@@ -166,7 +177,7 @@ fn is_to_be_opened(purpose: Purpose, place: &Path, is_there: bool) -> Result<boo
 }
 
 /// The schema that the options name: the built-in one and files beside it.
-fn schema(common: &Common) -> Result<Schema, Failure> {
+pub(crate) fn schema(common: &Common) -> Result<Schema, Failure> {
     let mut sources = Vec::new();
     if !common.no_builtin_schema {
         sources.push(Source::builtin());
@@ -180,7 +191,7 @@ fn schema(common: &Common) -> Result<Schema, Failure> {
     Ok(load(&sources)?)
 }
 
-fn read(file: &PathBuf) -> Result<String, Failure> {
+pub(crate) fn read(file: &PathBuf) -> Result<String, Failure> {
     std::fs::read_to_string(file)
         .map_err(|error| Failure::new(format!("error: cannot read {}: {error}", file.display())))
 }

@@ -166,7 +166,7 @@ fn the_exit_status_tells_done_failed_and_misused() {
         (
             &["seed", "bad.toml"],
             1,
-            "bad.toml:1: app.name: expected a string",
+            "bad.toml:2: app.name: expected a string",
         ),
         (&["serve", "--listen", "0.0.0.0:0"], 1, "only loopback"),
         (
@@ -215,6 +215,32 @@ fn a_seed_is_reported_once_and_then_leaves_all_as_it_is() {
     assert_eq!(seed(&[]), created);
     assert_eq!(seed(&[]), unchanged);
     assert_eq!(seed(&["--mode", "update"]), unchanged);
+}
+
+#[test]
+fn the_faults_of_all_seed_files_are_told_at_once() {
+    let dir = folder();
+    let toml = "[[developer]]\nemail = \"ada@example.org\"\nname = 7\n";
+    std::fs::write(dir.path().join("a.toml"), toml).unwrap();
+    let json = "{\"app\": [\n{\"package_id\": \"x\"}]}";
+    std::fs::write(dir.path().join("b.json"), json).unwrap();
+    let output = osis(dir.path(), &["seed", "a.toml", "b.json", "c.ndjson"], &[]);
+    assert_eq!(output.status.code(), Some(1));
+    let told = error(&output);
+    for place in [
+        "error: a.toml:3: developer.name: ",
+        "error: b.json:2: app.package_id: ",
+        "error: b.json:2: app.developer_id: is required",
+        "error: c.ndjson: cannot be read",
+    ] {
+        assert!(told.contains(place), "{place}\n{told}");
+    }
+    let counts = osis(dir.path(), &["digest", "--json"], &[]);
+    assert!(
+        out(&counts).contains("\"developer\":{\"count\":0"),
+        "{}",
+        out(&counts)
+    );
 }
 
 #[test]

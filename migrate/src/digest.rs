@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 
 use osis_core::backend::Scope;
 use osis_core::output::Whole;
+use osis_core::schema::{Schema, Type};
 use osis_core::store::Principal;
 use osis_core::{Error, Id, Result, Store};
 use sha2::{Digest as _, Sha256};
 
-use crate::{PAGE, Progress};
+use crate::Progress;
+use crate::view::View;
 
 /// The content of one type: how many objects, and a digest that does not depend on their order.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct TypeDigest {
     /// How many objects there are.
     pub count: u64,
@@ -29,38 +31,52 @@ pub async fn digest(
     progress: Progress<'_>,
 ) -> Result<BTreeMap<String, TypeDigest>> {
     let mut reader = store.read(who, Scope::Consistent, None).await?;
+    of_view(store.schema(), &mut reader, progress).await
+}
+
+/// The digest of each type of what a view shows, by name.
+///
+/// # Errors
+/// Those of the view.
+pub async fn of_view(
+    schema: &Schema,
+    view: &mut dyn View,
+    progress: Progress<'_>,
+) -> Result<BTreeMap<String, TypeDigest>> {
     let mut digests = BTreeMap::new();
-    for ty in &store.schema().types {
-        let mut sum = Sum::default();
-        let mut count = 0;
-        let mut after: Option<Id> = None;
-        loop {
-            let rows = reader.walk(ty.id, after.as_ref(), PAGE).await?;
-            for row in &rows {
-                let text = serde_json::to_vec(&Whole {
-                    ty,
-                    row,
-                    secrets: true,
-                })
-                .map_err(|e| Error::internal(format!("cannot write {} {}", ty.name, row.id), e))?;
-                sum.add(&text);
-            }
-            count += rows.len() as u64;
-            progress(rows.len() as u64);
-            match rows.last() {
-                Some(row) if rows.len() == PAGE => after = Some(row.id.clone()),
-                _ => break,
-            }
-        }
-        digests.insert(
-            ty.name.clone(),
-            TypeDigest {
-                count,
-                digest: sum.hex(),
-            },
-        );
+    for ty in &schema.types {
+        digests.insert(ty.name.clone(), of_type(ty, view, &mut *progress).await?);
     }
     Ok(digests)
+}
+
+/// The digest of one type.
+async fn of_type(ty: &Type, view: &mut dyn View, progress: Progress<'_>) -> Result<TypeDigest> {
+    let mut sum = Sum::default();
+    let mut count = 0;
+    let mut after: Option<Id> = None;
+    loop {
+        let page = view.page(ty.id, after.as_ref()).await?;
+        for row in &page.rows {
+            let text = serde_json::to_vec(&Whole {
+                ty,
+                row,
+                secrets: true,
+            })
+            .map_err(|e| Error::internal(format!("cannot write {} {}", ty.name, row.id), e))?;
+            sum.add(&text);
+        }
+        count += page.rows.len() as u64;
+        progress(page.rows.len() as u64);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    Ok(TypeDigest {
+        count,
+        digest: sum.hex(),
+    })
 }
 
 /// The sum modulo 2^256 of the SHA-256 of each object. Unlike exclusive or, it does not lose an

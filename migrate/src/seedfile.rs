@@ -1,28 +1,50 @@
 //! Seed files: TOML, JSON and NDJSON to the objects of one seed.
 
-use std::path::Path;
+mod json_lines;
 
-use osis_core::batch::SeedObject;
-use osis_core::error::{Error, Faults, Result};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use osis_core::batch::{SeedMode, SeedObject};
+use osis_core::error::{Error, ErrorKind, Faults, Result};
 use osis_core::input::{self, Purpose};
 use osis_core::json::Json;
 use osis_core::schema::Schema;
 use toml::de::{DeTable, DeValue};
 
-use osis_core::batch::SeedMode;
-
 /// One object of a seed file, not yet held against a schema.
 struct Entry {
     type_name: String,
     data: Json,
-    /// Where it stands: `catalog.toml:12`.
-    place: String,
+    /// The file that it stands in.
+    file: Box<str>,
+    /// The line on which it begins.
+    line: usize,
+    /// The lines of its fields.
+    fields: HashMap<String, usize>,
 }
 
-/// Reads a seed file; its ending tells the form: `.toml`, `.json`, or `.ndjson` and `.jsonl`.
+/// Reads seed files; the ending of each tells its form: `.toml`, `.json`, or `.ndjson` and `.jsonl`.
 ///
 /// # Errors
-/// `Invalid` with all faults, each with file, line (where the form has lines) and field.
+/// `Invalid` with all faults of all files, each with file, line and field.
+pub fn read_all(schema: &Schema, files: &[PathBuf], mode: SeedMode) -> Result<Vec<SeedObject>> {
+    let mut faults = Faults::default();
+    let mut objects = Vec::new();
+    for file in files {
+        match read(schema, file, mode) {
+            Ok(read) => objects.extend(read),
+            Err(error) => faults.absorb(error)?,
+        }
+    }
+    faults.finish()?;
+    Ok(objects)
+}
+
+/// Reads one seed file.
+///
+/// # Errors
+/// As [`read_all`].
 pub fn read(schema: &Schema, path: &Path, mode: SeedMode) -> Result<Vec<SeedObject>> {
     let name = path.display().to_string();
     let text = std::fs::read_to_string(path)
@@ -33,85 +55,124 @@ pub fn read(schema: &Schema, path: &Path, mode: SeedMode) -> Result<Vec<SeedObje
 /// Reads the text of a seed file of that name.
 ///
 /// # Errors
-/// As [`read`].
+/// As [`read_all`].
 pub fn parse(schema: &Schema, name: &str, text: &str, mode: SeedMode) -> Result<Vec<SeedObject>> {
+    let mut faults = Faults::default();
     let entries = match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("toml") => toml_entries(name, text)?,
-        Some("json") => json_entries(name, text)?,
-        Some("ndjson" | "jsonl") => ndjson_entries(name, text)?,
+        Some("toml") => toml_entries(name, text, &mut faults),
+        Some("json") => json_entries(name, text, &mut faults),
+        Some("ndjson" | "jsonl") => ndjson_entries(name, text, &mut faults),
         _ => {
             let wanted = "is no seed file by its ending: expected .toml, .json, .ndjson or .jsonl";
             return Err(Error::invalid(name, wanted));
         }
     };
-    check(schema, entries, mode)
+    let objects = check(schema, entries, mode, &mut faults);
+    faults.finish()?;
+    Ok(objects)
 }
 
 /// Holds entries against the schema.
-fn check(schema: &Schema, entries: Vec<Entry>, mode: SeedMode) -> Result<Vec<SeedObject>> {
+fn check(
+    schema: &Schema,
+    entries: Vec<Entry>,
+    mode: SeedMode,
+    faults: &mut Faults,
+) -> Vec<SeedObject> {
     let purpose = match mode {
         SeedMode::Insert => Purpose::Seed,
         SeedMode::Update => Purpose::SeedUpdate,
     };
-    let mut faults = Faults::default();
     let mut objects = Vec::with_capacity(entries.len());
-    for Entry {
-        type_name,
-        data,
-        place,
-    } in entries
-    {
-        let Some(ty) = schema.find(&type_name).filter(|ty| ty.writable()) else {
-            faults.add(
-                place,
-                format!("the schema has no type {type_name:?} that can be seeded"),
-            );
+    for entry in entries {
+        let name = &entry.type_name;
+        let Some(ty) = schema.find(name).filter(|ty| ty.writable()) else {
+            let message = format!("the schema has no type {name:?} that can be seeded");
+            faults.add(entry.place(entry.line), message);
             continue;
         };
-        let origin = format!("{place}: {type_name}");
-        let draft = input::draft(&schema.types, ty, &data, &origin, purpose, &mut faults);
+        let mut own = Faults::default();
+        let draft = input::draft(&schema.types, ty, &entry.data, name, purpose, &mut own);
+        if let Err(error) = own.finish() {
+            entry.note(&error, faults);
+            continue;
+        }
+        let origin = format!("{}: {name}", entry.place(entry.line));
         objects.extend(draft.map(|draft| SeedObject {
             type_id: ty.id,
             draft,
             origin: origin.into(),
         }));
     }
-    faults.finish()?;
-    Ok(objects)
+    objects
 }
 
-fn toml_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
+impl Entry {
+    fn place(&self, line: usize) -> String {
+        format!("{}:{line}", self.file)
+    }
+
+    /// Notes faults of its data, each with the line of its field.
+    fn note(&self, error: &Error, faults: &mut Faults) {
+        let ErrorKind::Invalid(found) = error.kind() else {
+            return;
+        };
+        for fault in found {
+            let field = fault.path.strip_prefix(&self.type_name);
+            let field = field.and_then(|path| path.strip_prefix('.'));
+            let field = field.and_then(|path| path.split(['.', '[']).next());
+            let line = field.and_then(|field| self.fields.get(field).copied());
+            let place = self.place(line.unwrap_or(self.line));
+            faults.add(format!("{place}: {}", fault.path), fault.message.clone());
+        }
+    }
+}
+
+fn toml_entries(name: &str, text: &str, faults: &mut Faults) -> Vec<Entry> {
     let starts: Vec<usize> = text.match_indices('\n').map(|(at, _)| at + 1).collect();
     let line = |at: usize| starts.partition_point(|start| *start <= at) + 1;
-    let table = DeTable::parse(text).map_err(|error| {
-        let place = error
-            .span()
-            .map_or_else(String::new, |span| format!(":{}", line(span.start)));
-        Error::invalid(format!("{name}{place}"), error.message().to_owned())
-    })?;
+    let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for error in errors {
+            let at = error
+                .span()
+                .map_or_else(String::new, |span| format!(":{}", line(span.start)));
+            faults.add(format!("{name}{at}"), error.message().to_owned());
+        }
+        return Vec::new();
+    }
     let mut entries = Vec::new();
     for (key, value) in table.into_inner() {
         let type_name = key.into_inner().into_owned();
         let place = format!("{name}:{}", line(value.span().start));
         let DeValue::Array(objects) = value.into_inner() else {
             let wanted = format!("expected objects of {type_name} as [[{type_name}]] tables");
-            return Err(Error::invalid(place, wanted));
+            faults.add(place, wanted);
+            continue;
         };
         for object in objects {
-            let place = format!("{name}:{}", line(object.span().start));
-            let data = toml_json(object.into_inner());
+            let begins = line(object.span().start);
+            let fields = match object.get_ref() {
+                DeValue::Table(table) => table
+                    .keys()
+                    .map(|key| (key.get_ref().to_string(), line(key.span().start)))
+                    .collect(),
+                _ => HashMap::new(),
+            };
             entries.push(Entry {
                 type_name: type_name.clone(),
-                data,
-                place,
+                data: toml_json(object.into_inner()),
+                file: name.into(),
+                line: begins,
+                fields,
             });
         }
     }
-    Ok(entries)
+    entries
 }
 
 /// A TOML value as JSON; date-times become their texts.
-fn toml_json(value: DeValue<'_>) -> Json {
+pub(crate) fn toml_json(value: DeValue<'_>) -> Json {
     match value {
         DeValue::String(text) => Json::Str(text.into_owned()),
         DeValue::Integer(n) => {
@@ -145,49 +206,58 @@ fn toml_json(value: DeValue<'_>) -> Json {
     }
 }
 
-fn json_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
-    let json = Json::parse(text.as_bytes())
-        .map_err(|error| Error::invalid(format!("{name}:{}", error.line), error.to_string()))?;
-    let Json::Object(types) = json else {
-        return Err(Error::invalid(
-            name,
-            "expected an object: {type: [data, …], …}",
-        ));
+fn json_entries(name: &str, text: &str, faults: &mut Faults) -> Vec<Entry> {
+    let json = match Json::parse(text.as_bytes()) {
+        Ok(json) => json,
+        Err(error) => {
+            faults.add(format!("{name}:{}", error.line), error.to_string());
+            return Vec::new();
+        }
     };
+    let Json::Object(types) = json else {
+        faults.add(name, "expected an object: {type: [data, …], …}");
+        return Vec::new();
+    };
+    let mut lines = json_lines::of(text).into_iter();
     let mut entries = Vec::new();
     for (type_name, objects) in types {
+        let begins = lines.next();
         let Json::Array(objects) = objects else {
+            let place = begins.map_or_else(String::new, |begins| format!(":{}", begins.line));
             let wanted = format!("expected a list of {type_name}, got {}", objects.kind());
-            return Err(Error::invalid(name, wanted));
+            faults.add(format!("{name}{place}"), wanted);
+            continue;
         };
-        for (n, data) in objects.into_iter().enumerate() {
-            let place = format!("{name}: {type_name}[{n}]");
+        let begins = begins.map(|begins| begins.items).unwrap_or_default();
+        for (data, begins) in objects.into_iter().zip(begins) {
             entries.push(Entry {
                 type_name: type_name.clone(),
                 data,
-                place,
+                file: name.into(),
+                line: begins.line,
+                fields: begins.fields.into_iter().collect(),
             });
         }
     }
-    Ok(entries)
+    entries
 }
 
-fn ndjson_entries(name: &str, text: &str) -> Result<Vec<Entry>> {
+fn ndjson_entries(name: &str, text: &str, faults: &mut Faults) -> Vec<Entry> {
     let mut entries = Vec::new();
-    for (n, line) in text
-        .lines()
-        .enumerate()
-        .filter(|(_, line)| !line.trim().is_empty())
-    {
-        let place = format!("{name}:{}", n + 1);
-        let (type_name, data) = line_object(line, &place)?;
-        entries.push(Entry {
-            type_name,
-            data,
-            place,
-        });
+    let lines = text.lines().enumerate();
+    for (n, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+        match line_object(line, &format!("{name}:{}", n + 1)) {
+            Ok((type_name, data)) => entries.push(Entry {
+                type_name,
+                data,
+                file: name.into(),
+                line: n + 1,
+                fields: HashMap::new(),
+            }),
+            Err(error) => drop(faults.absorb(error)),
+        }
     }
-    Ok(entries)
+    entries
 }
 
 /// Reads a line `{"type": …, "object": …}`.

@@ -136,12 +136,39 @@ async fn every_fault_of_a_seed_is_told_with_its_line() {
     assert_eq!(
         faults(&error),
         [
-            "a.toml:1: node.name: expected a string, got an integer",
-            "a.toml:4: node.colour: node has no field of this name",
+            "a.toml:2: node.name: expected a string, got an integer",
+            "a.toml:5: node.colour: node has no field of this name",
             "a.toml:4: node.name: is required",
             "a.toml:6: the schema has no type \"tree\" that can be seeded",
         ]
     );
+    let text = "{\"node\": [\n{\"name\":\n5},\n{\n\"colour\": 1}\n],\n\"tree\": [{}]}";
+    let error = seed(&store, "a.json", text, SeedMode::Insert)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        faults(&error),
+        [
+            "a.json:2: node.name: expected a string, got an integer",
+            "a.json:5: node.colour: node has no field of this name",
+            "a.json:4: node.name: is required",
+            "a.json:7: the schema has no type \"tree\" that can be seeded",
+        ]
+    );
+    let text = "{\"type\": \"node\"}\n\n{\"type\": \"node\", \"object\": {\"name\": 5}}\nnothing\n";
+    let error = seed(&store, "a.ndjson", text, SeedMode::Insert)
+        .await
+        .unwrap_err();
+    let places: Vec<String> = faults(&error)
+        .iter()
+        .map(|fault| fault.split(": ").next().unwrap().to_owned())
+        .collect();
+    assert_eq!(places, ["a.ndjson:1", "a.ndjson:4", "a.ndjson:3"]);
+    let text = "node = 5\ntree = 6\n";
+    let error = seed(&store, "a.toml", text, SeedMode::Insert)
+        .await
+        .unwrap_err();
+    assert_eq!(faults(&error).len(), 2, "{error}");
     let missing = "[[node]]\nname = \"a\"\nparent = { name = \"nobody\" }\n";
     let error = seed(&store, "a.toml", missing, SeedMode::Insert)
         .await

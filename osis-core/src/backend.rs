@@ -16,7 +16,7 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 
 use crate::batch::{Batch, Commit};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group};
 use crate::query::{Facet, Filter, Sort};
@@ -70,6 +70,53 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Objects that lie in the store and that it does not serve: what people or a broken older
+    /// program left beside those that it does.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    async fn unserved(&self) -> Result<Vec<Unserved>> {
+        Ok(Vec::new())
+    }
+
+    /// Puts something that [`Self::unserved`] names out of the way, without losing it; answers where
+    /// it is now.
+    ///
+    /// # Errors
+    /// Those of the engine; `Internal` where there is nothing of the kind.
+    async fn set_aside(&self, path: &str) -> Result<String> {
+        let message = format!("a {} store has nothing to set aside at {path}", self.kind());
+        Err(Error::new(ErrorKind::Internal, message))
+    }
+
+    /// What this store is an unfinished copy of, in the words of [`Self::begin_copy`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    async fn copying(&self) -> Result<Option<String>> {
+        Ok(None)
+    }
+
+    /// Notes durably that this store is being made a copy of another.
+    ///
+    /// # Errors
+    /// Those of the engine; `Internal` where it cannot be a copy.
+    async fn begin_copy(&self, of: &str) -> Result<()> {
+        let message = format!("a {} store cannot be made a copy of {of} yet", self.kind());
+        Err(Error::new(ErrorKind::Internal, message))
+    }
+
+    /// Notes durably that the copy is finished. The change feed begins anew above `seq`, and every
+    /// position before that is gone. Answers the seq at which it begins. Done again after it was
+    /// cut off, it ends as well.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    async fn end_copy(&self, seq: u64) -> Result<u64> {
+        let message = format!("a {} store has no feed to begin above {seq}", self.kind());
+        Err(Error::new(ErrorKind::Internal, message))
+    }
+
     /// Finishes what is under way and lets go of files, threads and connections.
     ///
     /// # Errors
@@ -86,6 +133,17 @@ pub struct Problem {
     pub line: Option<usize>,
     /// What is wrong, and what was expected or became of it.
     pub message: String,
+}
+
+/// An object that lies in a store and that it does not serve.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unserved {
+    /// The file, below the store's directory.
+    pub path: String,
+    /// Its type.
+    pub type_id: TypeId,
+    /// The whole of it, or what is wrong with it.
+    pub row: std::result::Result<Row, Problem>,
 }
 
 /// How much of a snapshot's promise a caller needs.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::input::{Draft, Target};
-use crate::object::Row;
+use crate::object::{Id, Row};
 use crate::schema::TypeId;
 
 /// Operations that take effect together or not at all, in their order.
@@ -82,6 +82,13 @@ pub enum Op {
         /// The objects.
         objects: Vec<ImportObject>,
     },
+    /// Makes objects exactly what they are in another store: whole rows in the place of whatever is
+    /// there, others gone. Keys and refs are looked at when all is in place, so that keys may be
+    /// swapped, and refs may point forward.
+    Mirror {
+        /// The objects, none of them twice.
+        objects: Vec<MirrorObject>,
+    },
 }
 
 /// An object of a seed.
@@ -104,6 +111,17 @@ pub struct ImportObject {
     pub row: Row,
     /// Where it stands, for errors: `line 12`.
     pub origin: Box<str>,
+}
+
+/// An object as it is in another store.
+#[derive(Debug, Clone)]
+pub struct MirrorObject {
+    /// Its type.
+    pub type_id: TypeId,
+    /// Its id.
+    pub id: Id,
+    /// The whole of it; nothing where it is not there.
+    pub row: Option<Row>,
 }
 
 /// How a set changes an object.
@@ -153,6 +171,13 @@ pub enum Outcome {
         imported: u64,
         /// Objects that were there with the same content.
         skipped: u64,
+    },
+    /// What a mirroring did.
+    Mirrored {
+        /// Objects that it made, changed or removed.
+        changed: u64,
+        /// Objects that were as they should be.
+        same: u64,
     },
 }
 

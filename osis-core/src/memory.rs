@@ -39,6 +39,8 @@ impl MemoryBackend {
         let tables = schema.types.iter().map(Table::new).collect();
         let state = State {
             seq: 0,
+            oldest: 0,
+            copying: None,
             tables,
             changes: imbl::Vector::new(),
         };
@@ -103,6 +105,26 @@ impl Backend for MemoryBackend {
         self.commits.subscribe()
     }
 
+    async fn copying(&self) -> Result<Option<String>> {
+        Ok(self.state().copying.clone())
+    }
+
+    async fn begin_copy(&self, of: &str) -> Result<()> {
+        Arc::make_mut(&mut self.state()).copying = Some(of.to_owned());
+        Ok(())
+    }
+
+    async fn end_copy(&self, seq: u64) -> Result<u64> {
+        let mut guard = self.state();
+        let state = Arc::make_mut(&mut guard);
+        state.seq = state.seq.max(seq) + 1;
+        state.oldest = state.seq;
+        state.changes.clear();
+        state.copying = None;
+        self.commits.send_replace(state.seq);
+        Ok(state.seq)
+    }
+
     async fn close(&self) -> Result<()> {
         Ok(())
     }
@@ -112,6 +134,10 @@ impl Backend for MemoryBackend {
 #[derive(Debug, Clone)]
 struct State {
     seq: u64,
+    /// The lowest position from which the feed can be read.
+    oldest: u64,
+    /// What this is an unfinished copy of.
+    copying: Option<String>,
     tables: Vec<Table<Entry>>,
     changes: imbl::Vector<Change>,
 }
@@ -308,11 +334,16 @@ impl Snapshot for MemorySnapshot {
     }
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
-        let State { seq, changes, .. } = &*self.state;
-        if since > *seq {
+        let State {
+            seq,
+            oldest,
+            changes,
+            ..
+        } = &*self.state;
+        if since > *seq || since < *oldest {
             return Err(Error::new(
-                ErrorKind::Gone { oldest: 0 },
-                format!("the store's last commit is {seq}, before {since}"),
+                ErrorKind::Gone { oldest: *oldest },
+                format!("the change feed goes from {oldest} to {seq}, {since} is not in it"),
             ));
         }
         let by_seq = |change: &Change| match change.seq <= since {
@@ -320,7 +351,7 @@ impl Snapshot for MemorySnapshot {
             false => Ordering::Greater,
         };
         let from = changes.binary_search_by(by_seq).unwrap_or_else(|at| at);
-        Ok(Feed::first(changes.skip(from), types, limit, *seq, 0))
+        Ok(Feed::first(changes.skip(from), types, limit, *seq, *oldest))
     }
 
     async fn seq(&mut self) -> Result<u64> {

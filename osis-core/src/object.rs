@@ -44,6 +44,14 @@ impl Id {
         Self(uuid::Uuid::new_v7(stamp).hyphenated().to_string().into())
     }
 
+    /// The UUIDv7 of something that happened at `at` (before 1970: at 1970), with these bits in the
+    /// place of chance: the same each time.
+    pub fn derived(at: Time, bits: [u8; 10]) -> Self {
+        let ms = u64::try_from(at.as_millis()).unwrap_or(0);
+        let uuid = uuid::Builder::from_unix_timestamp_millis(ms, &bits).into_uuid();
+        Self(uuid.hyphenated().to_string().into())
+    }
+
     /// The time inside a UUIDv7, or nothing if the id is none.
     pub fn uuid_v7_time(&self) -> Option<Time> {
         let uuid = uuid::Uuid::try_parse(&self.0).ok()?;

@@ -291,6 +291,9 @@ impl Serialize for Came<'_> {
             Outcome::Imported { imported, skipped } => {
                 pair(serializer, ("imported", *imported), ("skipped", *skipped))
             }
+            Outcome::Mirrored { changed, same } => {
+                pair(serializer, ("changed", *changed), ("same", *same))
+            }
         }
     }
 }

@@ -11,7 +11,8 @@
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
 //!   what lies beside them;
 //! - `unreadable` is for files that this process has no right to read;
-//! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them.
+//! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them; `unserved` finds
+//!   those that come to nothing.
 
 mod content;
 mod day;
@@ -39,6 +40,7 @@ mod tests;
 mod tree;
 mod turn;
 mod unreadable;
+mod unserved;
 mod verdict;
 mod walk;
 mod watch;
@@ -65,6 +67,7 @@ use crate::state::Applied;
 
 pub(crate) use rebuild::{Ground, rebuild};
 pub(crate) use tree::Tree;
+pub(crate) use unserved::{set_aside, unserved};
 
 /// The way by which edits become commits: as clients' writes, in order, each batch for itself.
 /// Blocks until they are durable and taken into the state.

@@ -47,7 +47,7 @@ impl Log {
         schema: &Arc<Schema>,
         hash: &str,
     ) -> Result<Feed> {
-        let oldest = self.oldest_now()?;
+        let oldest = self.oldest_now()?.max(self.feed_begins()?);
         if since < oldest || since > last {
             return Err(outside(oldest, last, since));
         }

@@ -18,6 +18,7 @@
 
 mod claim;
 mod compact;
+mod copying;
 mod draft;
 mod entry;
 mod feed;
@@ -69,6 +70,7 @@ pub(crate) struct Log {
     /// Whether a sync of `log` failed, so that nothing may be removed for what depended on it.
     is_distrusted: AtomicBool,
     oldest: oldest::Cache,
+    feed_begins: oldest::Cache,
     schemas: schemas::Schemas,
     feed: feed::Cache,
     summaries: Mutex<BTreeMap<u64, pack::Summary>>,
@@ -100,6 +102,7 @@ impl Log {
             is_unclear: AtomicBool::new(false),
             is_distrusted: AtomicBool::new(false),
             oldest: oldest::Cache::default(),
+            feed_begins: oldest::Cache::default(),
             schemas: schemas::Schemas::default(),
             feed: feed::Cache::default(),
             summaries: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Up to where the log is no longer kept.
 
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::sync::Mutex;
 
 use crate::files::Stamp;
@@ -22,9 +23,14 @@ impl Log {
     /// The seq up to which the log is gone; 0 if it is all there. One look, and reading only if the
     /// file has changed.
     pub(super) fn oldest_seq(&self) -> io::Result<u64> {
-        let path = self.layout.log_oldest();
-        let mut known = lock(&self.oldest.0);
-        let Some(stamp) = self.files.stamp(&path)? else {
+        self.noted_seq(&self.layout.log_oldest(), &self.oldest)
+    }
+
+    /// The seq that a file notes; 0 if it is not there. One look, and reading only if the file has
+    /// changed.
+    pub(super) fn noted_seq(&self, path: &Path, cache: &Cache) -> io::Result<u64> {
+        let mut known = lock(&cache.0);
+        let Some(stamp) = self.files.stamp(path)? else {
             *known = None;
             return Ok(0);
         };
@@ -33,7 +39,7 @@ impl Log {
         {
             return Ok(oldest);
         }
-        let bytes = match self.files.read(&path) {
+        let bytes = match self.files.read(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(0),
             read => read?,
         };
@@ -56,7 +62,7 @@ impl Log {
     }
 }
 
-fn text(oldest: u64) -> String {
+pub(super) fn text(oldest: u64) -> String {
     format!("O:\noldest = {oldest}\n")
 }
 

@@ -1,9 +1,11 @@
 //! One module a command.
 
 mod call;
+mod check;
 mod digest;
 mod export;
 mod import;
+mod migrate;
 mod schema;
 mod seed;
 mod serve;
@@ -20,6 +22,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Seed(options) => seed::run(common, options).await,
         Command::Export(options) => export::run(common, options).await,
         Command::Import(options) => import::run(common, options).await,
+        Command::Migrate(options) => migrate::run(common, options).await,
+        Command::Check(options) => check::run(common, options).await,
         Command::Digest => digest::run(common).await,
         Command::Schema(Schema::Show) => schema::show(common).await,
     }

@@ -51,11 +51,8 @@ pub(super) async fn seed(
     dry_run: bool,
 ) -> Result<SeedReport, Failure> {
     let bar = progress::counter("seeding");
-    let mut objects = Vec::new();
-    for file in files {
-        objects.extend(osis_migrate::seedfile::read(store.schema(), file, mode)?);
-        bar.set_position(objects.len() as u64);
-    }
+    let objects = osis_migrate::seedfile::read_all(store.schema(), files, mode)?;
+    bar.set_position(objects.len() as u64);
     let batch = Batch {
         dry_run,
         ..Batch::of(vec![Op::Seed { objects, mode }])

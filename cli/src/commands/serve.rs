@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use osis_core::Store;
 use osis_core::batch::{SeedMode, SeedReport};
+use osis_core::store::Principal;
 use osis_rpc::{Limits, Server, Service};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -17,6 +19,7 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn run(common: &Common, options: &Serve) -> Result<(), Failure> {
     refuse_keys()?;
     let store = stores::open(common, Purpose::Serve)?;
+    refuse_half(&store).await?;
     if !options.seeds.is_empty() {
         let report = seed::seed(&store, &options.seeds, SeedMode::Insert, false).await?;
         let SeedReport {
@@ -58,6 +61,17 @@ fn refuse_keys() -> Result<(), Failure> {
             "error: OSIS_ADMIN_KEY is set, but this version has no access keys yet: \
              it serves loopback only, without keys. Unset it to go on.",
         )),
+    }
+}
+
+/// A store that is half of another one must not be taken for the whole.
+async fn refuse_half(store: &Store) -> Result<(), Failure> {
+    match store.copying(&Principal::Operator).await? {
+        None => Ok(()),
+        Some(of) => Err(Failure::new(format!(
+            "error: the store is an unfinished copy of {of}; run the same osis migrate again to \
+             finish it"
+        ))),
     }
 }
 

@@ -6,12 +6,13 @@
 //!
 //! - `change` makes rows from what callers gave: defaults, patches, merges;
 //! - `overlay` holds them against what is there: keys and references;
-//! - `write`, `delete`, `ingest`, `seed` and `import` are the operations.
+//! - `write`, `delete`, `ingest`, `seed`, `import` and `mirror` are the operations.
 
 mod change;
 mod delete;
 mod import;
 mod ingest;
+mod mirror;
 mod overlay;
 mod seed;
 mod write;
@@ -172,6 +173,7 @@ fn one(state: &mut Overlay<'_>, op: &Op) -> Result<Outcome> {
         Op::Seed { objects, mode } => seed::seed(state, objects, *mode),
         Op::Ingest { type_id, drafts } => ingest::ingest(state, *type_id, drafts),
         Op::Import { objects } => import::import(state, objects),
+        Op::Mirror { objects } => mirror::mirror(state, objects),
     }
 }
 
@@ -202,6 +204,10 @@ fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
                 let ids = objects
                     .iter()
                     .map(|o| Lookup::Id(o.type_id, o.row.id.clone()));
+                lookups.extend(ids);
+            }
+            Op::Mirror { objects } => {
+                let ids = objects.iter().map(|o| Lookup::Id(o.type_id, o.id.clone()));
                 lookups.extend(ids);
             }
         }

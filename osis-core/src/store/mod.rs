@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
-use crate::backend::{Backend, Feed, Problem, Related, Scan, Scope, Snapshot};
+use crate::backend::{Backend, Feed, Problem, Related, Scan, Scope, Snapshot, Unserved};
 use crate::batch::{Batch, Commit};
 use crate::error::{Error, ErrorKind, Named, Result};
 use crate::input::Target;
@@ -144,6 +144,51 @@ impl Store {
         })
     }
 
+    /// What the operator should mend.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.backend.problems()
+    }
+
+    /// Objects that lie in the store and that it does not serve; see [`Backend::unserved`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn unserved(&self, _who: &Principal) -> Result<Vec<Unserved>> {
+        self.backend.unserved().await
+    }
+
+    /// Puts something that is not served out of the way; see [`Backend::set_aside`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn set_aside(&self, _who: &Principal, path: &str) -> Result<String> {
+        self.backend.set_aside(path).await
+    }
+
+    /// What this store is an unfinished copy of; see [`Backend::copying`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn copying(&self, _who: &Principal) -> Result<Option<String>> {
+        self.backend.copying().await
+    }
+
+    /// Notes that this store is being made a copy of another; see [`Backend::begin_copy`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn begin_copy(&self, _who: &Principal, of: &str) -> Result<()> {
+        self.backend.begin_copy(of).await
+    }
+
+    /// Notes that the copy is finished; see [`Backend::end_copy`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn end_copy(&self, _who: &Principal, seq: u64) -> Result<u64> {
+        self.backend.end_copy(seq).await
+    }
+
     /// Finishes what is under way and closes the engine.
     ///
     /// # Errors
@@ -191,6 +236,11 @@ pub struct Page {
 }
 
 impl Reader {
+    /// The schema in force.
+    pub fn schema(&self) -> &Arc<Schema> {
+        &self.schema
+    }
+
     /// The objects that targets name, each found or not; fetched in as few queries as there are
     /// kinds of target.
     ///
