@@ -22,7 +22,7 @@ pub(crate) fn unserved(shared: &Shared) -> Result<Vec<Unserved>> {
     let files = walk::all(&shared.layout, &shared.schema, &Tree::default())?;
     let mut found = Vec::new();
     for place in files.changed_or_new {
-        let (Kind::Object(id) | Kind::Misplaced(Some(id))) = &place.kind else {
+        let (Kind::Object(id) | Kind::Misplaced(id)) = &place.kind else {
             continue;
         };
         if state.get(place.type_id, id).is_none() {
