@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use osis_core::backend::{Change, ChangeOp, Feed};
 use osis_core::error::{Error, ErrorKind};
 use osis_core::object::Id;
-use osis_core::schema::TypeId;
+use osis_core::schema::{FieldKind, TypeId};
 use osis_core::time::Time;
 use osis_core::value::Value;
 use rusqlite::Connection;
@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::catalog::Catalog;
 use crate::error::{Failure, Outcome};
 use crate::names::{CHANGES, META};
-use crate::sql::Sql;
+use crate::sql::{Run, Sql};
 
 static APPEND: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -95,7 +95,8 @@ pub(crate) fn read(
         .collect();
     let only_types = |sql: &mut Sql| {
         if !names.is_empty() {
-            sql.push(" AND type IN ").array(names.iter());
+            sql.push(" AND type")
+                .among(names.iter(), &FieldKind::String);
         }
     };
     let read = |row: &rusqlite::Row<'_>| record(catalog, row);

@@ -1,73 +1,76 @@
-//! Schema → tables, indexes, text indexes.
-//!
-//! What is made here is described before it is made: a [`Layout`] lists the things of one type by
-//! name, so that a new database creates them all and a changed schema creates what is new
-//! ([`crate::migrate`]).
+//! Schema → tables, indexes, text indexes, as SQLite has them.
 
 use std::collections::BTreeMap;
 
-use osis_core::schema::{Column, Direction, Field, FieldKind, Item, Schema, Type};
+use osis_core::schema::{Field, FieldKind, Item, Schema, Type};
 use osis_core::text;
+use osis_sql::{Parts, Plan, fold_fields, indexes};
 
-use crate::names::{self, literal, quote};
+use crate::dialect::Sqlite;
+use crate::names::{self, PENDING, literal, quote};
 
 /// What a type is in the database.
+pub(crate) type Layout = osis_sql::Layout<SideTables>;
+
+/// What stands beside a type's table.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Layout {
-    /// The name of its table.
-    pub(crate) table: String,
-    /// Names and definitions of its columns.
-    pub(crate) columns: Vec<(String, String)>,
-    /// Names of its indexes with the statements that make them.
-    pub(crate) indexes: BTreeMap<String, String>,
+pub(crate) struct SideTables {
     /// The side tables of indexed lists.
-    pub(crate) lists: BTreeMap<String, ListTable>,
+    lists: BTreeMap<String, ListTable>,
     /// Name and statement of its text index.
-    pub(crate) text: Option<(String, String)>,
+    text: Option<(String, String)>,
 }
 
 /// The side table of an indexed list.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ListTable {
+struct ListTable {
     /// The column that holds the list.
-    pub(crate) column: String,
+    column: String,
     /// The statement that makes the table.
-    pub(crate) create: String,
+    create: String,
 }
 
-impl Layout {
-    /// What a type of a schema is in the database.
-    pub(crate) fn of(schema: &Schema, ty: &Type) -> Self {
-        let fields = 0..ty.fields.len();
-        let lists = fields.filter_map(|field| list_table(ty, field)).collect();
-        Self {
-            table: ty.plural.clone(),
-            columns: columns(schema, ty),
-            indexes: indexes(ty),
+/// What a type of a schema is in the database.
+pub(crate) fn layout(schema: &Schema, ty: &Type) -> Layout {
+    let fields = 0..ty.fields.len();
+    let lists = fields.filter_map(|field| list_table(ty, field)).collect();
+    Layout {
+        table: ty.plural.clone(),
+        columns: columns(schema, ty),
+        indexes: indexes::<Sqlite>(ty),
+        parts: SideTables {
             lists,
             text: text_table(ty),
-        }
+        },
+    }
+}
+
+impl Parts for SideTables {
+    fn options(&self) -> String {
+        " STRICT".to_owned()
     }
 
-    /// The statements that make it.
-    pub(crate) fn create(&self) -> Vec<String> {
-        let columns: Vec<String> = self
-            .columns
-            .iter()
-            .map(|(name, kind)| format!("  {} {kind}", quote(name)))
-            .collect();
-        let table = format!(
-            "CREATE TABLE {} (\n{}\n) STRICT",
-            quote(&self.table),
-            columns.join(",\n")
-        );
+    fn create(&self, _: &str) -> Vec<String> {
         let lists = self.lists.values().map(|list| &list.create);
-        let parts = self
-            .indexes
-            .values()
-            .chain(lists)
-            .chain(self.text.iter().map(|(_, sql)| sql));
-        std::iter::once(table).chain(parts.cloned()).collect()
+        let text = self.text.iter().map(|(_, sql)| sql);
+        lists.chain(text).cloned().collect()
+    }
+
+    fn remove(layout: &Layout, type_name: &str) -> Vec<String> {
+        let forget = format!("DELETE FROM {PENDING} WHERE type = {}", literal(type_name));
+        let text = layout.parts.text.iter().map(|(name, _)| name);
+        let tables = std::iter::once(&layout.table)
+            .chain(layout.parts.lists.keys())
+            .chain(text);
+        let drops = tables.map(|name| format!("DROP TABLE {}", quote(name)));
+        std::iter::once(forget).chain(drops).collect()
+    }
+
+    fn change(plan: &mut Plan, old: &Layout, new: &Layout, type_name: &str) {
+        change_lists(plan, &new.table, &old.parts.lists, &new.parts.lists);
+        if old.parts.text != new.parts.text {
+            change_text(plan, old, new, type_name);
+        }
     }
 }
 
@@ -76,7 +79,7 @@ pub(crate) fn create_types(schema: &Schema) -> Vec<String> {
     schema
         .types
         .iter()
-        .flat_map(|ty| Layout::of(schema, ty).create())
+        .flat_map(|ty| layout(schema, ty).create())
         .collect()
 }
 
@@ -145,10 +148,11 @@ fn columns(schema: &Schema, ty: &Type) -> Vec<(String, String)> {
         .fields
         .iter()
         .map(|field| (field.name.clone(), definition(schema, field)));
-    let folds = ty.keys.iter().filter(|key| key.fold).flat_map(|key| {
-        key.fields
-            .iter()
-            .map(|&field| (format!("_{}_fold", ty.fields[field].name), "TEXT".into()))
+    let folds = fold_fields(ty).map(|field| {
+        (
+            osis_sql::names::fold_name::<Sqlite>(ty, field),
+            "TEXT".into(),
+        )
     });
     system.chain(fields).chain(folds).collect()
 }
@@ -183,58 +187,6 @@ fn definition(schema: &Schema, field: &Field) -> String {
         _ => {}
     }
     definition
-}
-
-fn indexes(ty: &Type) -> BTreeMap<String, String> {
-    let mut indexes = BTreeMap::new();
-    for key in &ty.keys {
-        let (name, columns) = (names::unique_index(ty, key), names::key_columns(ty, key));
-        let sql = format!(
-            "CREATE UNIQUE INDEX {} ON {} ({})",
-            quote(&name),
-            names::table(ty),
-            columns.join(", ")
-        );
-        indexes.insert(name, sql);
-    }
-    let single = (0..ty.fields.len()).filter(|&field| needs_index(&ty.fields[field]));
-    let single = single.map(|field| vec![(Column::Field(field), Direction::Ascending)]);
-    for columns in single.chain(ty.indexes.iter().cloned()) {
-        let (name, sql) = (names::index(ty, &columns), plain_index(ty, &columns));
-        indexes.insert(name, sql);
-    }
-    indexes
-}
-
-/// Every ref is indexed, so that a delete finds its referrers; a list has a side table instead.
-fn needs_index(field: &Field) -> bool {
-    match field.kind {
-        FieldKind::Ref { .. } => true,
-        FieldKind::List(_) => false,
-        _ => field.index,
-    }
-}
-
-/// An index ends with the id, as every sort does: so it gives whole pages in their order.
-fn plain_index(ty: &Type, columns: &[(Column, Direction)]) -> String {
-    let mut terms: Vec<String> = Vec::new();
-    for (column, direction) in columns {
-        let falling = if *direction == Direction::Descending {
-            " DESC"
-        } else {
-            ""
-        };
-        terms.push(format!("{}{falling}", names::column(ty, *column)));
-    }
-    if !columns.iter().any(|(column, _)| *column == Column::Id) {
-        terms.push(names::column(ty, Column::Id));
-    }
-    format!(
-        "CREATE INDEX {} ON {} ({})",
-        quote(&names::index(ty, columns)),
-        names::table(ty),
-        terms.join(", ")
-    )
 }
 
 /// Whether a field is a list whose items stand in a side table.
@@ -292,4 +244,64 @@ fn tokenizer() -> String {
         .filter(char::is_ascii_punctuation)
         .collect();
     format!("ascii tokenchars {}", literal(&punctuation))
+}
+
+fn change_lists(
+    plan: &mut Plan,
+    table: &str,
+    old: &BTreeMap<String, ListTable>,
+    new: &BTreeMap<String, ListTable>,
+) {
+    let drop = |name: &str| format!("DROP TABLE {}", quote(name));
+    for (name, list) in old.iter().filter(|(name, _)| !new.contains_key(*name)) {
+        // Undone in reverse: first the table, then what is in it.
+        plan.steps(
+            vec![drop(name)],
+            vec![fill(table, name, list), list.create.clone()],
+        );
+    }
+    for (name, list) in new.iter().filter(|(name, _)| !old.contains_key(*name)) {
+        plan.steps(
+            vec![list.create.clone(), fill(table, name, list)],
+            vec![drop(name)],
+        );
+    }
+}
+
+/// A text index has fixed columns: where they change it is made anew, and everything is noted
+/// to be taken in.
+fn change_text(plan: &mut Plan, old: &Layout, new: &Layout, type_name: &str) {
+    let forget = format!("DELETE FROM {PENDING} WHERE type = {}", literal(type_name));
+    let note = format!(
+        "INSERT OR IGNORE INTO {PENDING} (type, n) SELECT {}, \"_n\" FROM {}",
+        literal(type_name),
+        quote(&new.table)
+    );
+    let replace = |from: &Layout, to: &Layout| {
+        let mut steps = vec![forget.clone()];
+        steps.extend(
+            from.parts
+                .text
+                .iter()
+                .map(|(name, _)| format!("DROP TABLE {}", quote(name))),
+        );
+        if let Some((_, create)) = &to.parts.text {
+            steps.extend([create.clone(), note.clone()]);
+        }
+        steps
+    };
+    let mut back = replace(new, old);
+    back.reverse();
+    plan.steps(replace(old, new), back);
+}
+
+/// Fills the side table of a list from the lists themselves.
+fn fill(table: &str, name: &str, list: &ListTable) -> String {
+    format!(
+        "INSERT OR IGNORE INTO {} (value, n) \
+         SELECT j.value, t.\"_n\" FROM {} t, json_each(t.{}) j",
+        quote(name),
+        quote(table),
+        quote(&list.column)
+    )
 }

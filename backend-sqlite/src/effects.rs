@@ -6,18 +6,20 @@ use std::sync::LazyLock;
 use osis_core::backend::Change;
 use osis_core::object::Row;
 use osis_core::resolve::{RowChange, Transition};
-use osis_core::schema::{Column, Type};
+use osis_core::schema::{Column, FieldKind, Type};
 use osis_core::text;
 use osis_core::value::Value;
+use osis_sql::{fold_fields, folded};
 use rusqlite::{Connection, OptionalExtension, ToSql};
 
 use crate::catalog::Catalog;
 use crate::changes;
+use crate::dialect::Sqlite;
 use crate::error::{Failure, Outcome};
 use crate::names;
 use crate::rows::Bind;
-use crate::sql::Sql;
-use crate::statements::{ListStatements, TypeStatements, fold_fields};
+use crate::sql::{Run, Sql};
+use crate::statements::{ListStatements, TypeStatements};
 
 static NOTE: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -115,10 +117,10 @@ impl RowWriter<'_> {
         let mut sql = Sql::new(&*self.statements.update);
         sql.int(after.rev)
             .push(", \"updated_at\" = ")
-            .value(&Value::Time(after.updated_at));
+            .value(&Value::Time(after.updated_at), &FieldKind::Time);
         if before.created_at != after.created_at {
             sql.push(", \"created_at\" = ")
-                .value(&Value::Time(after.created_at));
+                .value(&Value::Time(after.created_at), &FieldKind::Time);
         }
         let changed = |field: &usize| before.values[*field] != after.values[*field];
         for field in (0..self.ty.fields.len()).filter(changed) {
@@ -126,14 +128,14 @@ impl RowWriter<'_> {
             sql.push(", ")
                 .push(&column)
                 .push(" = ")
-                .value(&after.values[field]);
+                .value(&after.values[field], &self.ty.fields[field].kind);
         }
         for field in fold_fields(self.ty).filter(changed) {
-            let column = names::fold_column(self.ty, field);
+            let column = osis_sql::names::fold_column::<Sqlite>(self.ty, field);
             sql.push(", ")
                 .push(&column)
                 .push(" = ")
-                .value(&folded(self.ty, field, after));
+                .value(&folded(self.ty, field, after), &FieldKind::String);
         }
         sql.push(" WHERE \"id\" = ")
             .text(after.id.as_str())
@@ -194,15 +196,4 @@ impl RowWriter<'_> {
             .execute((&self.ty.name, number))?;
         Ok(true)
     }
-}
-
-fn folded(ty: &Type, field: usize, row: &Row) -> Value {
-    let key = ty
-        .keys
-        .iter()
-        .find(|key| key.fold && key.fields.contains(&field));
-    let values = key.map(|key| key.normalise(std::slice::from_ref(&row.values[field])));
-    values
-        .and_then(|mut values| values.pop())
-        .unwrap_or(Value::Null)
 }

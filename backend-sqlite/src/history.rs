@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
+use osis_sql::Steps;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::catalog::Catalog;
@@ -20,15 +21,6 @@ pub(crate) struct Stored {
     pub(crate) hash: String,
     /// The last commit.
     pub(crate) seq: i64,
-}
-
-/// The statements of one change of schema.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Steps {
-    /// From the schema before to this one.
-    pub(crate) up: Vec<String>,
-    /// Back again.
-    pub(crate) down: Vec<String>,
 }
 
 impl Stored {
@@ -84,7 +76,7 @@ pub(crate) fn record(connection: &Connection, schema: &Schema, steps: &Steps) ->
         "INSERT INTO {HISTORY} (name, version, hash, text, applied_at, up, down) \
          VALUES (?, ?, ?, ?, ?, ?, ?)"
     );
-    let (up, down) = (json(&steps.up), json(&steps.down));
+    let (up, down) = (Steps::json(&steps.up), Steps::json(&steps.down));
     let at = Time::now().to_string();
     connection.execute(
         &sql,
@@ -103,8 +95,4 @@ pub(crate) fn record(connection: &Connection, schema: &Schema, steps: &Steps) ->
         [&schema.hash],
     )?;
     Ok(())
-}
-
-fn json(steps: &[String]) -> String {
-    serde_json::Value::from(steps).to_string()
 }

@@ -4,9 +4,9 @@
 //! Reading goes `snapshot` → `readers` → `lookup`, `query`, `search`, `changes`. Writing goes
 //! `writer` (a queue and a thread) → `committer` (the connection and its turns) → `group` (one
 //! transaction) → `view` (what the rules look at) and `effects` (what is written). `setup` opens,
-//! with `place`, `history` and `migrate`; `ddl` and `statements` turn the schema into SQL, `filter`
-//! and `sql` a query; `search` → `evaluate` → `text_cache` → `postings` read the text index that
-//! `text_index` feeds.
+//! with `place` and `history`; `ddl` and `statements` turn the schema into SQL; `search` → `evaluate`
+//! → `text_cache` → `postings` read the text index that `text_index` feeds. What all SQL databases
+//! share stands in [`osis_sql`]; `dialect` says what is SQLite's own.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before the `COMMIT` that made it durable has returned.
@@ -30,14 +30,13 @@ mod config;
 mod connection;
 mod copying;
 mod ddl;
+mod dialect;
 mod effects;
 mod error;
 mod evaluate;
-mod filter;
 mod group;
 mod history;
 mod lookup;
-mod migrate;
 mod names;
 mod place;
 mod postings;

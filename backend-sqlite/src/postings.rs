@@ -13,7 +13,7 @@ use rusqlite::Connection;
 use crate::connection::Limit;
 use crate::error::{Failure, Outcome};
 use crate::names;
-use crate::sql::Sql;
+use crate::sql::{Run, Sql};
 
 /// After so many occurrences the time limit is looked at.
 const STRIDE: usize = 1 << 14;

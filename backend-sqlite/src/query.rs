@@ -4,28 +4,23 @@ use osis_core::backend::{Related, Scan};
 use osis_core::object::{Id, Row};
 use osis_core::query::aggregate::{Aggregate, Figure, Group, Groups};
 use osis_core::query::{Filter, Sort, Test};
-use osis_core::schema::{Column, Direction, Metric, Type, TypeId};
+use osis_core::schema::{Column, Type, TypeId};
 use osis_core::value::Value;
+use osis_sql::query as shared;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::ddl::is_indexed_list;
+use crate::dialect::Sqlite;
 use crate::error::Outcome;
-use crate::filter::{Conditions, Lists};
 use crate::names;
-use crate::rows::{read, read_column, select_list};
-use crate::sql::Sql;
+use crate::rows::{read, read_column};
+use crate::sql::{Run, Sql};
 
 /// A page of a type's rows.
 pub(crate) fn scan(connection: &Connection, catalog: &Catalog, scan: &Scan) -> Outcome<Vec<Row>> {
     let ty = &catalog.schema.types[scan.type_id];
-    let filter = match &scan.after {
-        Some(after) => scan
-            .filter
-            .clone()
-            .and(Filter::after(scan.sort.columns(), after, ty)),
-        None => scan.filter.clone(),
-    };
+    let filter = shared::scan_filter(scan, ty);
     page(connection, ty, &filter, &scan.sort, scan.limit)
 }
 
@@ -38,15 +33,8 @@ pub(crate) fn related(
 ) -> Outcome<Vec<Vec<Row>>> {
     let ty = &catalog.schema.types[related.type_id];
     let pages = ids.iter().map(|id| {
-        let own = Test::Eq(Value::from(id.as_str()));
-        let own = Filter::Column(Column::Field(related.via), own);
-        page(
-            connection,
-            ty,
-            &own.and(related.filter.clone()),
-            &related.sort,
-            related.limit,
-        )
+        let filter = shared::related_filter(related, id);
+        page(connection, ty, &filter, &related.sort, related.limit)
     });
     pages.collect()
 }
@@ -59,9 +47,7 @@ pub(crate) fn count(
     filter: &Filter,
 ) -> Outcome<u64> {
     let ty = &catalog.schema.types[type_id];
-    let mut sql = Sql::new(format!("SELECT count(*) FROM {} t", names::table(ty)));
-    Conditions::of(ty).restrict(&mut sql, filter);
-    sql.count(connection)
+    shared::count(ty, filter).count(connection)
 }
 
 /// The groups of an aggregate, in no order.
@@ -71,16 +57,11 @@ pub(crate) fn aggregate(
     aggregate: &Aggregate,
 ) -> Outcome<Vec<Group>> {
     let ty = &catalog.schema.types[aggregate.type_id];
-    let only_counts = aggregate
-        .metrics
-        .iter()
-        .all(|metric| *metric == Metric::Count);
-    if only_counts && aggregate.bucket.is_none() {
+    if shared::only_counts(aggregate) {
         return counts(connection, ty, aggregate);
     }
     let columns = aggregate.columns();
-    let mut sql = select(ty, &columns, None);
-    Conditions::of(ty).restrict(&mut sql, &aggregate.filter);
+    let sql: Sql = shared::figures(ty, aggregate);
     let mut groups = Groups::new(aggregate, ty);
     let mut values = Vec::with_capacity(columns.len());
     sql.each(connection, |row| {
@@ -97,12 +78,7 @@ pub(crate) fn aggregate(
 /// Counts alone: SQLite can do them without showing us each row.
 fn counts(connection: &Connection, ty: &Type, aggregate: &Aggregate) -> Outcome<Vec<Group>> {
     let by = &aggregate.group_by;
-    let mut sql = select(ty, by, Some("count(*)"));
-    Conditions::of(ty).restrict(&mut sql, &aggregate.filter);
-    for (n, column) in by.iter().enumerate() {
-        sql.push(if n == 0 { " GROUP BY t." } else { ", t." })
-            .push(&names::column(ty, *column));
-    }
+    let sql: Sql = shared::counts(ty, aggregate);
     sql.all(connection, |row| {
         let values = by.iter().enumerate();
         let values = values.map(|(n, column)| read_column(ty, *column, row.get_ref(n)?));
@@ -115,21 +91,6 @@ fn counts(connection: &Connection, ty: &Type, aggregate: &Aggregate) -> Outcome<
     })
 }
 
-fn select(ty: &Type, columns: &[Column], more: Option<&str>) -> Sql {
-    let columns = columns
-        .iter()
-        .map(|column| format!("t.{}", names::column(ty, *column)));
-    let mut columns: Vec<String> = columns.chain(more.map(str::to_owned)).collect();
-    if columns.is_empty() {
-        columns.push("1".to_owned());
-    }
-    Sql::new(format!(
-        "SELECT {} FROM {} t",
-        columns.join(", "),
-        names::table(ty)
-    ))
-}
-
 fn page(
     connection: &Connection,
     ty: &Type,
@@ -137,18 +98,8 @@ fn page(
     sort: &Sort,
     limit: usize,
 ) -> Outcome<Vec<Row>> {
-    let mut sql = Sql::new(format!(
-        "SELECT {} FROM {} t",
-        select_list(ty),
-        names::table(ty)
-    ));
-    let lists = lists(connection, ty, filter, sort, limit)?;
-    Conditions::of(ty)
-        .with_lists(lists)
-        .restrict(&mut sql, filter);
-    order(&mut sql, ty, sort);
-    sql.push(" LIMIT ").limit(limit);
-    sql.all(connection, |row| read(ty, row, 0))
+    let dialect = lists(connection, ty, filter, sort, limit)?;
+    shared::page(ty, filter, sort, limit, dialect).all(connection, |row| read(ty, row, 0))
 }
 
 /// How a page by id looks into indexed lists.
@@ -163,10 +114,10 @@ pub(crate) fn lists(
     filter: &Filter,
     sort: &Sort,
     limit: usize,
-) -> Outcome<Lists> {
+) -> Outcome<Sqlite> {
     let by_id = matches!(sort.columns(), [(Column::Id, _)]);
     let Some((field, item)) = indexed_item(ty, filter).filter(|_| by_id) else {
-        return Ok(Lists::Collect);
+        return Ok(Sqlite::Collect);
     };
     let rows = rows_about(connection, ty)?;
     let enough = usize::try_from(rows)
@@ -178,12 +129,12 @@ pub(crate) fn lists(
     let mut sql = Sql::new(format!(
         "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE value = "
     ));
-    sql.value(item).push(" LIMIT ").limit(enough).push(")");
+    sql.item(item).push(" LIMIT ").limit(enough).push(")");
     let found = sql.count(connection)?;
     Ok(if found >= enough as u64 {
-        Lists::Ask
+        Sqlite::Ask
     } else {
-        Lists::Collect
+        Sqlite::Collect
     })
 }
 
@@ -207,15 +158,4 @@ pub(crate) fn rows_about(connection: &Connection, ty: &Type) -> Outcome<u64> {
         names::table(ty)
     ))
     .count(connection)
-}
-
-/// Adds an order. Null is lowest in SQLite's order too, and texts go by their bytes.
-pub(crate) fn order(sql: &mut Sql, ty: &Type, sort: &Sort) {
-    for (n, (column, direction)) in sort.columns().iter().enumerate() {
-        sql.push(if n == 0 { " ORDER BY t." } else { ", t." })
-            .push(&names::column(ty, *column));
-        if *direction == Direction::Descending {
-            sql.push(" DESC");
-        }
-    }
 }

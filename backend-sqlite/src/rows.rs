@@ -1,7 +1,7 @@
 //! Row ↔ what SQLite holds.
 //!
-//! Columns have the order of [`select_list`]: id, rev, times, then the fields as in the schema. So
-//! a row is read and bound by position, without a name being looked up.
+//! Columns have the order of [`osis_sql::select_list`], so a row is read and bound by position,
+//! without a name being looked up.
 
 use osis_core::object::{Id, Row};
 use osis_core::schema::{Column, FieldKind, Item, Type};
@@ -11,28 +11,6 @@ use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 
 use crate::error::{Failure, Outcome};
-use crate::names;
-
-/// The columns of a type's table `t`, in the order in which [`read`] takes them.
-pub(crate) fn select_list(ty: &Type) -> String {
-    let columns: Vec<String> = all_columns(ty)
-        .map(|column| format!("t.{}", names::column(ty, column)))
-        .collect();
-    columns.join(", ")
-}
-
-/// The columns of a type, system columns first.
-pub(crate) fn all_columns(ty: &Type) -> impl Iterator<Item = Column> {
-    let system = [
-        Column::Id,
-        Column::Rev,
-        Column::CreatedAt,
-        Column::UpdatedAt,
-    ];
-    system
-        .into_iter()
-        .chain((0..ty.fields.len()).map(Column::Field))
-}
 
 /// Reads a row whose columns begin at `from`.
 ///

@@ -5,21 +5,21 @@ use std::cmp::Ordering;
 use osis_core::backend::{Found, Search};
 use osis_core::object::Row;
 use osis_core::query::{Filter, Sort, Tally};
-use osis_core::schema::{Type, TypeId};
+use osis_core::schema::{FieldKind, Type, TypeId};
 use osis_core::text::{Document, Lengths, Query, Ranking, Similar};
 use osis_core::value::Value;
+use osis_sql::query::order;
+use osis_sql::{Conditions, select_list};
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
 use crate::connection::Limit;
 use crate::error::{Failure, Outcome};
 use crate::evaluate::{Evaluation, Index};
-use crate::filter::Conditions;
 use crate::lookup;
 use crate::names;
-use crate::query::order;
-use crate::rows::{read, read_column, select_list};
-use crate::sql::Sql;
+use crate::rows::{read, read_column};
+use crate::sql::{Run, Sql};
 use crate::text_index;
 
 /// Answers a search. Runs in a transaction.
@@ -183,9 +183,9 @@ impl Index<'_> {
             return Ok((count, totals));
         }
         let table = names::quote(&format!("{}_docsize", names::text_table(self.ty)));
-        let mut sql = Sql::new(format!("SELECT count(*) FROM {table} WHERE id IN "));
+        let mut sql = Sql::new(format!("SELECT count(*) FROM {table} WHERE id"));
         let numbers: Vec<Value> = self.stale.iter().map(|n| Value::Int(*n)).collect();
-        sql.array(numbers.iter());
+        sql.among(numbers.iter(), &FieldKind::Int);
         count -= sql.count(self.connection)?.min(count);
         let slots = self.kept.lengths(self.connection, self.ty, self.stale)?;
         for slots in slots.chunks_exact(totals.len()) {
@@ -205,11 +205,9 @@ impl Index<'_> {
     /// Begins a statement over some rows of the type.
     fn select(&self, columns: &str, rows: &[i64]) -> Sql {
         let table = names::table(self.ty);
-        let mut sql = Sql::new(format!(
-            "SELECT {columns} FROM {table} t WHERE t.\"_n\" IN "
-        ));
+        let mut sql = Sql::new(format!("SELECT {columns} FROM {table} t WHERE t.\"_n\""));
         let numbers: Vec<Value> = rows.iter().map(|n| Value::Int(*n)).collect();
-        sql.array(numbers.iter());
+        sql.among(numbers.iter(), &FieldKind::Int);
         sql
     }
 
@@ -220,7 +218,8 @@ impl Index<'_> {
         }
         let mut sql = self.select(&format!("t.\"_n\", {}", select_list(self.ty)), rows);
         if let Some(after) = after {
-            sql.push(" AND t.\"id\" > ").value(after);
+            sql.push(" AND t.\"id\" > ")
+                .value(after, &FieldKind::String);
         }
         sql.push(" ORDER BY t.\"id\" LIMIT ").limit(limit);
         self.read(&sql)

@@ -14,6 +14,7 @@ use osis_core::schema::diff::{self, SchemaPolicy};
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_host::turn::Ticket;
+use osis_sql::Steps;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
@@ -22,8 +23,7 @@ use crate::config::SqliteConfig;
 use crate::connection::{self, Missing};
 use crate::ddl;
 use crate::error::{Failure, Outcome};
-use crate::history::{self, Steps, Stored};
-use crate::migrate;
+use crate::history::{self, Stored};
 use crate::names::META;
 use crate::place;
 use crate::transaction::WriteTransaction;
@@ -235,7 +235,8 @@ impl Setup<'_> {
             return Err(diff::refused(self.file, &losses));
         }
         refuse_reserved(wanted)?;
-        migrate::plan(stored, wanted).map_err(|reasons| diff::refused(self.file, &reasons))
+        osis_sql::plan(stored, wanted, ddl::layout)
+            .map_err(|reasons| diff::refused(self.file, &reasons))
     }
 
     fn apply(&self, connection: &Connection, schema: &Schema, steps: &Steps) -> Outcome<()> {

@@ -6,10 +6,11 @@ use std::fmt;
 
 use osis_core::schema::{Column, FieldKind, Schema, Type, TypeId};
 use osis_core::text;
+use osis_sql::{select_list, written_columns};
 
 use crate::ddl::is_indexed_list;
+use crate::dialect::Sqlite;
 use crate::names;
-use crate::rows::{all_columns, select_list};
 
 /// The statements of all types of a schema.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub(crate) struct TypeStatements {
     pub(crate) referrers: Vec<String>,
     /// The rows whose fields all equal these, in the order of their ids.
     pub(crate) get_by_content: String,
-    /// A new row: [`all_columns`], then the folded keys.
+    /// A new row: [`osis_sql::all_columns`], then the folded keys.
     pub(crate) insert: String,
     /// How a change of a row begins: its revision comes next.
     pub(crate) update: String,
@@ -94,7 +95,7 @@ impl TypeStatements {
             .clone()
             .map(|f| format!("t.{} IS ?", field(f)))
             .collect();
-        let all = written_columns(ty);
+        let all = written_columns::<Sqlite>(ty);
         let marks = vec!["?"; all.len()].join(", ");
         Self {
             get: format!("{select} WHERE t.\"id\" = ?"),
@@ -103,7 +104,7 @@ impl TypeStatements {
                 .keys
                 .iter()
                 .map(|key| {
-                    let columns = names::key_columns(ty, key);
+                    let columns = osis_sql::names::key_columns::<Sqlite>(ty, key);
                     let tests: Vec<String> = columns.iter().map(|c| format!("t.{c} = ?")).collect();
                     format!("{select} WHERE {}", tests.join(" AND "))
                 })
@@ -129,22 +130,6 @@ impl TypeStatements {
             text: text_statements(ty),
         }
     }
-}
-
-/// The quoted columns that a write sets: the id first, folded keys last.
-fn written_columns(ty: &Type) -> Vec<String> {
-    let columns = all_columns(ty).map(|column| names::column(ty, column));
-    columns
-        .chain(fold_fields(ty).map(|field| names::fold_column(ty, field)))
-        .collect()
-}
-
-/// The fields that have a column for their folded form, in the order of those columns.
-pub(crate) fn fold_fields(ty: &Type) -> impl Iterator<Item = usize> {
-    ty.keys
-        .iter()
-        .filter(|key| key.fold)
-        .flat_map(|key| key.fields.iter().copied())
 }
 
 fn lists(ty: &Type) -> Vec<ListStatements> {

@@ -16,7 +16,7 @@ use crate::connection::Limit;
 use crate::error::{Failure, Outcome};
 use crate::names;
 use crate::postings::{self, Postings, seek};
-use crate::sql::Sql;
+use crate::sql::{Run, Sql};
 
 /// Words with fewer occurrences are read anew each time.
 const KEPT_MIN: usize = 256;

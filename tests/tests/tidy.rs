@@ -73,11 +73,11 @@ fn imports_point_one_way() {
         let own: Vec<String> = own.filter(|name| name.starts_with("osis-")).collect();
         let allowed = |name: &str| match member.as_str() {
             "osis-core" | "host" => false,
-            "rpc" | "migrate" => name == "osis-core",
+            "sql" | "rpc" | "migrate" => name == "osis-core",
             "cli" => matches!(name, "osis-core" | "osis-rpc" | "osis-migrate") || is_backend(name),
             "tests" => true,
             backend if backend.starts_with("backend-") => {
-                matches!(name, "osis-core" | "osis-host")
+                matches!(name, "osis-core" | "osis-host" | "osis-sql")
             }
             // A benchmark measures whatever there is.
             "benches" => true,

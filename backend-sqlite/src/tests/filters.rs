@@ -13,9 +13,11 @@ use osis_core::value::Value;
 use proptest::prelude::*;
 
 use super::{Inside, PROBE, THING, schema, thing};
-use crate::filter::{Conditions, Lists};
+use osis_sql::Conditions;
+
+use crate::dialect::Sqlite;
 use crate::query;
-use crate::sql::Sql;
+use crate::sql::{Run, Sql};
 
 /// Texts on which comparing, ranges and folding could go wrong.
 const TEXTS: &[&str] = &[
@@ -303,7 +305,7 @@ proptest! {
                 query::count(&inside.connection, &inside.catalog, THING, &scan.filter).unwrap();
             prop_assert_eq!(count, expected.len() as u64);
             let mut sql = Sql::new("SELECT t.id FROM things t");
-            Conditions::of(ty).with_lists(Lists::Ask).restrict(&mut sql, &scan.filter);
+            Conditions::of(ty).with(Sqlite::Ask).restrict(&mut sql, &scan.filter);
             sql.push(" ORDER BY t.id");
             let asked: Vec<String> = sql.all(&inside.connection, |row| Ok(row.get(0)?)).unwrap();
             let expected: Vec<String> = expected.iter().map(|row| row.id.to_string()).collect();
@@ -457,9 +459,9 @@ fn a_page_of_what_many_have_is_found_in_its_order() {
     let ty = &schema.types[THING];
     let tags = ty.column("tags").unwrap();
     for (tag, lists) in [
-        ("common", Lists::Ask),
-        ("rare", Lists::Collect),
-        ("none", Lists::Collect),
+        ("common", Sqlite::Ask),
+        ("rare", Sqlite::Collect),
+        ("none", Sqlite::Collect),
     ] {
         let has = Filter::Column(tags, Test::Has(Value::from(tag)));
         let filter = Filter::EVERY.and(has);

@@ -12,7 +12,6 @@ use osis_core::value::Value;
 use rusqlite::Connection;
 
 use super::{Disk, PROBE, THING, ids, make, new_op, schema};
-use crate::migrate;
 use osis_core::schema::diff::SchemaPolicy;
 
 use crate::{SqliteBackend, SqliteConfig, ddl};
@@ -121,7 +120,7 @@ fn made(text: &str) -> Connection {
 
 #[test]
 fn up_leads_to_the_new_tables_and_down_back() {
-    let steps = migrate::plan(&schema(PROBE), &schema(&newer())).unwrap();
+    let steps = osis_sql::plan(&schema(PROBE), &schema(&newer()), ddl::layout).unwrap();
     let connection = made(PROBE);
     let before = things(&connection);
     for statement in &steps.up {

@@ -8,42 +8,34 @@ use osis_core::query::{Filter, Test};
 use osis_core::schema::{Column, FieldKind, Item, Type};
 use osis_core::value::Value;
 
+use crate::dialect::Dialect;
 use crate::names;
-use crate::sql::Sql;
+use crate::statement::Sql;
 
 /// Writes the conditions that filters put on the rows of a type's table `t`.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Conditions<'a> {
+pub struct Conditions<'a, D> {
     ty: &'a Type,
-    lists: Lists,
+    dialect: D,
 }
 
-/// How rows are found whose indexed list holds an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lists {
-    /// The rows that hold it are collected first: good where they are few.
-    Collect,
-    /// Each row that comes up is asked whether it holds it: good where rows come up in the wanted
-    /// order and many of them do.
-    Ask,
-}
-
-impl<'a> Conditions<'a> {
+impl<'a, D: Dialect> Conditions<'a, D> {
     /// For filters on a type.
-    pub(crate) fn of(ty: &'a Type) -> Self {
+    pub fn of(ty: &'a Type) -> Self {
         Self {
             ty,
-            lists: Lists::Collect,
+            dialect: D::default(),
         }
     }
 
-    /// The same, but indexed lists are looked into this way.
-    pub(crate) fn with_lists(self, lists: Lists) -> Self {
-        Self { lists, ..self }
+    /// The same, run in the way that a value of the dialect holds.
+    #[must_use]
+    pub fn with(self, dialect: D) -> Self {
+        Self { dialect, ..self }
     }
 
     /// Adds a `WHERE` with the condition of a filter, unless it means every row.
-    pub(crate) fn restrict(self, sql: &mut Sql, filter: &Filter) {
+    pub fn restrict(self, sql: &mut Sql<D>, filter: &Filter) {
         if *filter != Filter::EVERY {
             sql.push(" WHERE ");
             self.write(sql, filter);
@@ -51,10 +43,10 @@ impl<'a> Conditions<'a> {
     }
 
     /// Adds the condition of a filter.
-    pub(crate) fn write(self, sql: &mut Sql, filter: &Filter) {
+    pub fn write(self, sql: &mut Sql<D>, filter: &Filter) {
         match filter {
-            Filter::All(parts) => self.join(sql, parts, " AND ", "1"),
-            Filter::Any(parts) => self.join(sql, parts, " OR ", "0"),
+            Filter::All(parts) => self.join(sql, parts, " AND ", D::TRUE),
+            Filter::Any(parts) => self.join(sql, parts, " OR ", D::FALSE),
             Filter::Not(part) => {
                 sql.push("NOT (");
                 self.write(sql, part);
@@ -62,13 +54,13 @@ impl<'a> Conditions<'a> {
             }
             Filter::Column(column, Test::Has(item)) => self.has(sql, *column, item),
             Filter::Column(column, test) => {
-                Tested::new(self.ty, *column).write(sql, test);
+                Tested::new::<D>(self.ty, *column).write(sql, test);
                 self.help_by_fold(sql, *column, test);
             }
         }
     }
 
-    fn join(self, sql: &mut Sql, parts: &[Filter], operator: &str, empty: &str) {
+    fn join(self, sql: &mut Sql<D>, parts: &[Filter], operator: &str, empty: &str) {
         match parts {
             [] => _ = sql.push(empty),
             [one] => self.write(sql, one),
@@ -84,50 +76,26 @@ impl<'a> Conditions<'a> {
 
     /// A field that is unique regardless of case has an index over its folded form alone. What is
     /// equal is equal folded too, so saying both changes nothing but the way to it.
-    fn help_by_fold(self, sql: &mut Sql, column: Column, test: &Test) {
+    fn help_by_fold(self, sql: &mut Sql<D>, column: Column, test: &Test) {
         let (Column::Field(field), Test::Eq(value @ Value::Str(_))) = (column, test) else {
             return;
         };
         let mut keys = self.ty.keys.iter();
         if let Some(key) = keys.find(|key| key.fold && key.fields.contains(&field)) {
             let folded = key.normalise(std::slice::from_ref(value));
-            let column = names::fold_column(self.ty, field);
-            sql.push(" AND t.")
-                .push(&column)
-                .push(" IS ")
-                .value(&folded[0]);
+            let column = format!("t.{}", names::fold_column::<D>(self.ty, field));
+            sql.push(" AND ");
+            D::same(sql, &column, &FieldKind::String, &folded[0]);
         }
     }
 
-    fn has(self, sql: &mut Sql, column: Column, item: &Value) {
-        let kind = match (self.ty.column_kind(column), item) {
-            (FieldKind::List(Item::String), Value::Str(_))
-            | (FieldKind::List(Item::Int), Value::Int(_)) => column,
-            _ => Column::Id,
-        };
-        let Column::Field(field) = kind else {
-            sql.push("0");
-            return;
-        };
-        let table = names::quote(&names::list_table(self.ty, field));
-        match self.lists {
-            _ if !self.ty.fields[field].index => {
-                let list = names::column(self.ty, column);
-                sql.push("EXISTS (SELECT 1 FROM json_each(t.").push(&list);
-                sql.push(") WHERE value = ").value(item).push(")");
+    fn has(self, sql: &mut Sql<D>, column: Column, item: &Value) {
+        match (self.ty.column_kind(column), item, column) {
+            (FieldKind::List(Item::String), Value::Str(_), Column::Field(field))
+            | (FieldKind::List(Item::Int), Value::Int(_), Column::Field(field)) => {
+                self.dialect.has(sql, self.ty, field, item);
             }
-            Lists::Collect => {
-                sql.push("t.\"_n\" IN (SELECT n FROM ")
-                    .push(&table)
-                    .push(" WHERE value = ");
-                sql.value(item).push(")");
-            }
-            Lists::Ask => {
-                sql.push("EXISTS (SELECT 1 FROM ")
-                    .push(&table)
-                    .push(" WHERE value = ");
-                sql.value(item).push(" AND n = t.\"_n\")");
-            }
+            _ => _ = sql.push(D::FALSE),
         }
     }
 }
@@ -140,15 +108,18 @@ struct Tested<'a> {
 }
 
 impl<'a> Tested<'a> {
-    fn new(ty: &'a Type, column: Column) -> Self {
+    fn new<D: Dialect>(ty: &'a Type, column: Column) -> Self {
         Self {
-            name: format!("t.{}", names::column(ty, column)),
+            name: D::comparable(
+                format!("t.{}", names::column(ty, column)),
+                ty.column_kind(column),
+            ),
             kind: ty.column_kind(column),
             never_null: ty.never_null(column),
         }
     }
 
-    fn write(&self, sql: &mut Sql, test: &Test) {
+    fn write<D: Dialect>(&self, sql: &mut Sql<D>, test: &Test) {
         match test {
             Test::Eq(value) => self.equal(sql, value),
             Test::In(values) => self.one_of(sql, values),
@@ -160,21 +131,21 @@ impl<'a> Tested<'a> {
             Test::Lte(bound) => self.ordered(sql, " <= ", bound),
             Test::Prefix(start) => self.prefix(sql, start),
             // Not a matter of the column alone: see `Conditions`.
-            Test::Has(_) => _ = sql.push("0"),
+            Test::Has(_) => _ = sql.push(D::FALSE),
         }
     }
 
-    fn equal(&self, sql: &mut Sql, value: &Value) {
+    fn equal<D: Dialect>(&self, sql: &mut Sql<D>, value: &Value) {
         if !fits(self.kind, value) || (self.never_null && value.is_null()) {
-            sql.push("0");
+            sql.push(D::FALSE);
+        } else if self.never_null {
+            sql.push(&self.name).push(" = ").value(value, self.kind);
         } else {
-            // Both use an index; `=` lets the planner see too that a key has one row at most.
-            let operator = if self.never_null { " = " } else { " IS " };
-            sql.push(&self.name).push(operator).value(value);
+            D::same(sql, &self.name, self.kind, value);
         }
     }
 
-    fn one_of(&self, sql: &mut Sql, values: &[Value]) {
+    fn one_of<D: Dialect>(&self, sql: &mut Sql<D>, values: &[Value]) {
         if let [value] = values {
             return self.equal(sql, value);
         }
@@ -182,7 +153,7 @@ impl<'a> Tested<'a> {
             .iter()
             .filter(|value| !value.is_null() && fits(self.kind, value));
         if self.never_null {
-            sql.push(&self.name).push(" IN ").array(known);
+            sql.push(&self.name).among(known, self.kind);
             return;
         }
         let null_fits = values.iter().any(Value::is_null);
@@ -191,23 +162,26 @@ impl<'a> Tested<'a> {
         } else {
             " IS NOT NULL AND "
         });
-        sql.push(&self.name).push(" IN ").array(known).push(")");
+        sql.push(&self.name).among(known, self.kind).push(")");
     }
 
-    fn ordered(&self, sql: &mut Sql, operator: &str, bound: &Value) {
+    fn ordered<D: Dialect>(&self, sql: &mut Sql<D>, operator: &str, bound: &Value) {
         if bound.is_null() || !fits(self.kind, bound) {
-            sql.push("0");
+            sql.push(D::FALSE);
             return;
         }
         self.open(sql);
-        sql.push(&self.name).push(operator).value(bound).push(")");
+        sql.push(&self.name)
+            .push(operator)
+            .value(bound, self.kind)
+            .push(")");
     }
 
     /// Texts that begin with `start` are those from `start` up to its successor, which an index on
     /// the column can serve.
-    fn prefix(&self, sql: &mut Sql, start: &str) {
+    fn prefix<D: Dialect>(&self, sql: &mut Sql<D>, start: &str) {
         if !is_text(self.kind) {
-            sql.push("0");
+            sql.push(D::FALSE);
             return;
         }
         self.open(sql);
@@ -220,7 +194,7 @@ impl<'a> Tested<'a> {
 
     /// Begins a condition that null does not meet: the first half makes it 0 where the second
     /// would be NULL.
-    fn open(&self, sql: &mut Sql) {
+    fn open<D: Dialect>(&self, sql: &mut Sql<D>) {
         sql.push("(");
         if !self.never_null {
             sql.push(&self.name).push(" IS NOT NULL AND ");
@@ -251,7 +225,7 @@ fn is_text(kind: &FieldKind) -> bool {
 }
 
 /// Whether a value has the form that the kind prescribes. Filters of callers have; a value of
-/// another form is never equal, and SQLite must not convert it.
+/// another form is never equal, and the database must not convert it.
 fn fits(kind: &FieldKind, value: &Value) -> bool {
     match value {
         Value::Null => true,
