@@ -18,7 +18,8 @@ pub(crate) struct Args {
 /// Options of every command.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Common {
-    /// Where the objects live: sqlite:FILE, file:DIR, or memory: for trying
+    /// Where the objects live: sqlite:FILE, file:DIR, postgres://HOST/DATABASE?schema=osis, or
+    /// memory: for trying
     #[arg(
         long,
         global = true,

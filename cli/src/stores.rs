@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use osis_backend_file::{FileBackend, FileConfig};
+use osis_backend_postgres::{PostgresBackend, PostgresConfig};
 use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::memory::MemoryBackend;
 use osis_core::schema::diff::SchemaPolicy;
@@ -91,10 +92,8 @@ pub(crate) fn open_at(
             }
         }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
-        Some((scheme @ ("postgres" | "postgresql"), _)) => {
-            return Err(Failure::misused(format!(
-                "this version has no {scheme}: stores yet; use sqlite:FILE, file:DIR or memory:"
-            )));
+        Some(("postgres" | "postgresql", _)) => {
+            postgres(&common.store, schema, purpose)?
         }
         _ if Path::new(&common.store).is_dir() => {
             return Err(Failure::misused(format!(
@@ -110,8 +109,8 @@ pub(crate) fn open_at(
         }
         _ => {
             return Err(Failure::misused(format!(
-                "{url:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, file:DIR \
-                 or memory:"
+                "{url:?} is no store; use sqlite:FILE, for example sqlite:osis-data/osis.db, file:DIR, \
+                 postgres://HOST/DATABASE?schema=osis or memory:"
             )));
         }
     };
@@ -148,6 +147,21 @@ fn file(
     Ok(backend)
 }
 
+fn postgres(url: &str, schema: Schema, purpose: Purpose) -> Result<Arc<dyn Backend>, Failure> {
+    let mut config = PostgresConfig::parse(url)
+        .map_err(|error| Failure::misused(format!("{error} (in the URL of --store)")))?;
+    config.schema = purpose.schema_policy();
+    if matches!(purpose, Purpose::Fill | Purpose::Serve) {
+        return Ok(Arc::new(PostgresBackend::open(config, Some(schema))?));
+    }
+    let place = config.place();
+    match (PostgresBackend::open_existing(config)?, purpose) {
+        (Some(backend), _) => Ok(Arc::new(backend)),
+        (None, Purpose::Try) => Ok(Arc::new(MemoryBackend::new(Arc::new(schema)))),
+        (None, _) => Err(no_store(&place)),
+    }
+}
+
 /// Whether there is something of a SQLite store in a file. One without a byte is none yet.
 fn is_database(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|found| found.len() > 0)
@@ -168,12 +182,15 @@ fn is_to_be_opened(purpose: Purpose, place: &Path, is_there: bool) -> Result<boo
         Purpose::Fill | Purpose::Serve => Ok(true),
         Purpose::Try => Ok(is_there),
         Purpose::Use if is_there => Ok(true),
-        Purpose::Use => Err(Failure::new(format!(
-            "error: there is no store at {}; name another with --store, or make one there with \
-             osis serve, osis seed or osis import",
-            place.display()
-        ))),
+        Purpose::Use => Err(no_store(&place.display().to_string())),
     }
+}
+
+fn no_store(place: &str) -> Failure {
+    Failure::new(format!(
+        "error: there is no store at {place}; name another with --store, or make one there with \
+         osis serve, osis seed or osis import"
+    ))
 }
 
 /// The schema that the options name: the built-in one and files beside it.

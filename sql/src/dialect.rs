@@ -22,6 +22,11 @@ pub trait Dialect: Copy + Default + Debug {
     /// What behind a column says that it is one of many values, which stand at a placeholder.
     fn among(placeholder: &str) -> String;
 
+    /// Adds the condition that a column is one of values that are not null.
+    fn one_of(sql: &mut Sql<Self>, column: &str, kind: &FieldKind, values: &[&Value]) {
+        sql.push(column).among(values.iter().copied(), kind);
+    }
+
     /// What is compared of a column, where the database compares not the column as it is.
     fn comparable(column: String, kind: &FieldKind) -> String {
         let _ = kind;

@@ -152,8 +152,9 @@ impl<'a> Tested<'a> {
         let known = values
             .iter()
             .filter(|value| !value.is_null() && fits(self.kind, value));
+        let known: Vec<&Value> = known.collect();
         if self.never_null {
-            sql.push(&self.name).among(known, self.kind);
+            D::one_of(sql, &self.name, self.kind, &known);
             return;
         }
         let null_fits = values.iter().any(Value::is_null);
@@ -162,7 +163,8 @@ impl<'a> Tested<'a> {
         } else {
             " IS NOT NULL AND "
         });
-        sql.push(&self.name).among(known, self.kind).push(")");
+        D::one_of(sql, &self.name, self.kind, &known);
+        sql.push(")");
     }
 
     fn ordered<D: Dialect>(&self, sql: &mut Sql<D>, operator: &str, bound: &Value) {

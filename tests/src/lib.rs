@@ -15,6 +15,7 @@ pub mod fixture;
 pub mod http;
 pub mod parts;
 pub mod places;
+pub mod postgres;
 pub mod settings;
 pub mod volume;
 

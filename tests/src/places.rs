@@ -5,6 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use osis_backend_file::{FileBackend, FileConfig};
+use osis_backend_postgres::{PostgresBackend, PostgresConfig};
 use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
 use osis_core::Backend;
 use serde_json::Value;
@@ -12,6 +13,7 @@ use tempfile::TempDir;
 
 use crate::binary::{Served, command};
 use crate::fixture::{self, SHOP_FILE};
+use crate::postgres::Cluster;
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +22,8 @@ pub enum Kind {
     Sqlite,
     /// `file:DIR`
     File,
+    /// `postgres://…`
+    Postgres,
 }
 
 impl Kind {
@@ -31,6 +35,7 @@ impl Kind {
         match self {
             Self::Sqlite => "sqlite",
             Self::File => "file",
+            Self::Postgres => "postgres",
         }
     }
 }
@@ -42,6 +47,8 @@ pub struct Place {
     path: PathBuf,
     cache: Option<PathBuf>,
     folder: Option<TempDir>,
+    /// The URL, where it is not a path.
+    url: Option<String>,
 }
 
 impl Place {
@@ -52,12 +59,29 @@ impl Place {
         let path = folder.path().join(match kind {
             Kind::Sqlite => "new/osis.db",
             Kind::File => "new/store",
+            Kind::Postgres => return Self::on(Cluster::shared(), folder),
         });
         Self {
             kind,
             path,
             cache: None,
             folder: Some(folder),
+            url: None,
+        }
+    }
+
+    /// A place in a schema of its own on a PostgreSQL server.
+    pub fn on_cluster(cluster: &Cluster) -> Self {
+        Self::on(cluster, TempDir::new().unwrap())
+    }
+
+    fn on(cluster: &Cluster, folder: TempDir) -> Self {
+        Self {
+            kind: Kind::Postgres,
+            path: PathBuf::new(),
+            cache: None,
+            folder: Some(folder),
+            url: Some(cluster.new_store()),
         }
     }
 
@@ -68,6 +92,7 @@ impl Place {
             path: directory.into(),
             cache: Some(cache.into()),
             folder: None,
+            url: None,
         }
     }
 
@@ -92,7 +117,8 @@ impl Place {
 
     /// The store's URL.
     pub fn url(&self) -> String {
-        format!("{}:{}", self.kind.name(), self.path.display())
+        let path = || format!("{}:{}", self.kind.name(), self.path.display());
+        self.url.clone().unwrap_or_else(path)
     }
 
     /// Options of `osis` that name the store and its schema.
@@ -141,6 +167,11 @@ impl Place {
                 let backend = FileBackend::open(config, Some(fixture::schema()));
                 Arc::new(backend.unwrap_or_else(|error| panic!("{error}")))
             }
+            Kind::Postgres => {
+                let config = PostgresConfig::parse(&self.url()).unwrap();
+                let backend = PostgresBackend::open(config, Some(fixture::schema()));
+                Arc::new(backend.unwrap_or_else(|error| panic!("{error}")))
+            }
         }
     }
 }
@@ -162,5 +193,22 @@ macro_rules! on_every_store {
                 super::$test(osis_tests::places::Kind::File);
             })+
         }
+
+        mod postgres {
+            $(#[test]
+            fn $test() {
+                if osis_tests::postgres::is_there(stringify!($test)) {
+                    super::$test(osis_tests::places::Kind::Postgres);
+                }
+            })+
+        }
     };
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(url) = &self.url {
+            Cluster::forget(url);
+        }
+    }
 }

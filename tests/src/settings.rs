@@ -27,9 +27,10 @@ use crate::api::{Api, CallError};
 use crate::fixture;
 use crate::http::Connection;
 use crate::places::{Kind, Place};
+use crate::postgres;
 
-/// Makes something to run against.
-pub type Setting = fn() -> Pin<Box<dyn Future<Output = Running> + Send>>;
+/// Makes something to run against; nothing, and loud words, where this machine lacks a part for it.
+pub type Setting = fn() -> Pin<Box<dyn Future<Output = Option<Running>> + Send>>;
 
 /// A fresh store with a way to call it.
 pub struct Running {
@@ -63,51 +64,51 @@ impl Running {
 macro_rules! settings {
     ($engine:ident: $direct:ident $http:ident $ws:ident) => {
         /// The engine in this process.
-        pub fn $direct() -> Pin<Box<dyn Future<Output = Running> + Send>> {
+        pub fn $direct() -> Pin<Box<dyn Future<Output = Option<Running>> + Send>> {
             Box::pin(async {
-                let (service, place) = $engine();
+                let (service, place) = $engine()?;
                 let api = Box::new(Direct(service.clone()));
-                Running {
+                Some(Running {
                     api,
                     service,
                     hosted: None,
                     place,
-                }
+                })
             })
         }
 
         /// The engine behind jsonrpsee's HTTP client.
-        pub fn $http() -> Pin<Box<dyn Future<Output = Running> + Send>> {
+        pub fn $http() -> Pin<Box<dyn Future<Output = Option<Running>> + Send>> {
             Box::pin(async {
-                let (service, place) = $engine();
+                let (service, place) = $engine()?;
                 let hosted = Hosted::start(service.clone()).await;
                 let api = Box::new(Http(
                     HttpClient::builder().build(hosted.url("http")).unwrap(),
                 ));
-                Running {
+                Some(Running {
                     api,
                     service,
                     hosted: Some(hosted),
                     place,
-                }
+                })
             })
         }
 
         /// The engine behind jsonrpsee's WebSocket client.
-        pub fn $ws() -> Pin<Box<dyn Future<Output = Running> + Send>> {
+        pub fn $ws() -> Pin<Box<dyn Future<Output = Option<Running>> + Send>> {
             Box::pin(async {
-                let (service, place) = $engine();
+                let (service, place) = $engine()?;
                 let hosted = Hosted::start(service.clone()).await;
                 let client = WsClientBuilder::default()
                     .build(hosted.url("ws"))
                     .await
                     .unwrap();
-                Running {
+                Some(Running {
                     api: Box::new(Ws(client)),
                     service,
                     hosted: Some(hosted),
                     place,
-                }
+                })
             })
         }
     };
@@ -116,18 +117,26 @@ macro_rules! settings {
 settings!(on_memory: memory http_memory ws_memory);
 settings!(on_sqlite: sqlite http_sqlite ws_sqlite);
 settings!(on_file: file http_file ws_file);
+settings!(on_postgres: postgres http_postgres ws_postgres);
 
-fn on_memory() -> (Service, Option<Place>) {
-    (service(memory_backend()), None)
+fn on_memory() -> Option<(Service, Option<Place>)> {
+    Some((service(memory_backend()), None))
 }
 
-fn on_sqlite() -> (Service, Option<Place>) {
-    let place = Place::new(Kind::Sqlite);
-    (service(place.backend()), Some(place))
+fn on_sqlite() -> Option<(Service, Option<Place>)> {
+    Some(on_place(Kind::Sqlite))
 }
 
-fn on_file() -> (Service, Option<Place>) {
-    let place = Place::new(Kind::File);
+fn on_file() -> Option<(Service, Option<Place>)> {
+    Some(on_place(Kind::File))
+}
+
+fn on_postgres() -> Option<(Service, Option<Place>)> {
+    postgres::is_there("the conformance suite on PostgreSQL").then(|| on_place(Kind::Postgres))
+}
+
+fn on_place(kind: Kind) -> (Service, Option<Place>) {
+    let place = Place::new(kind);
     (service(place.backend()), Some(place))
 }
 

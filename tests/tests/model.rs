@@ -110,6 +110,15 @@ proptest! {
     ) {
         run(Kind::File, &steps);
     }
+
+    #[test]
+    fn the_postgres_engine_agrees_on_random_histories(
+        steps in history(&fixture::schema())
+    ) {
+        if osis_tests::postgres::is_there("random histories on PostgreSQL") {
+            run(Kind::Postgres, &steps);
+        }
+    }
 }
 
 proptest! {

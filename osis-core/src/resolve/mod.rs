@@ -21,7 +21,7 @@ use crate::backend::ChangeOp;
 use crate::batch::{Batch, Op, Outcome};
 use crate::error::Result;
 use crate::object::{Id, Row};
-use crate::schema::{KeyId, Schema, TypeId};
+use crate::schema::{FieldKind, KeyId, Schema, TypeId};
 use crate::time::Time;
 use crate::value::Value;
 
@@ -177,8 +177,11 @@ fn one(state: &mut Overlay<'_>, op: &Op) -> Result<Outcome> {
     }
 }
 
-/// What a batch is sure to ask for.
-fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
+/// What a batch is sure to ask a [`View`] for; it may ask for more.
+///
+/// [`resolve`] tells its view by itself. An engine that resolves many batches in one transaction may
+/// fetch what all of them ask for at once.
+pub fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
     let mut lookups = Vec::new();
     for op in &batch.ops {
         match op {
@@ -201,10 +204,15 @@ fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
                 lookups.extend(ids.map(|id| Lookup::Id(*type_id, id)));
             }
             Op::Import { objects } => {
-                let ids = objects
-                    .iter()
-                    .map(|o| Lookup::Id(o.type_id, o.row.id.clone()));
-                lookups.extend(ids);
+                for object in objects {
+                    let (type_id, row) = (object.type_id, &object.row);
+                    lookups.push(Lookup::Id(type_id, row.id.clone()));
+                    for (key, definition) in schema.types[type_id].keys.iter().enumerate() {
+                        let values = definition.of(&row.values);
+                        lookups.extend(values.map(|values| Lookup::Key(type_id, key, values)));
+                    }
+                    reference_lookups(schema, type_id, &row.values, &mut lookups);
+                }
             }
             Op::Mirror { objects } => {
                 let ids = objects.iter().map(|o| Lookup::Id(o.type_id, o.id.clone()));
@@ -230,6 +238,23 @@ fn draft_lookups(
     for (key, definition) in schema.types[type_id].keys.iter().enumerate() {
         let values = definition.of(&set);
         lookups.extend(values.map(|values| Lookup::Key(type_id, key, values)));
+    }
+    reference_lookups(schema, type_id, &set, lookups);
+}
+
+/// What an object's values refer to.
+fn reference_lookups(
+    schema: &Schema,
+    type_id: TypeId,
+    values: &[Value],
+    lookups: &mut Vec<Lookup>,
+) {
+    for (field, value) in schema.types[type_id].fields.iter().zip(values) {
+        if let (FieldKind::Ref { to, .. }, Value::Str(id)) = (&field.kind, value)
+            && let Some(id) = Id::parse(id)
+        {
+            lookups.push(Lookup::Id(*to, id));
+        }
     }
 }
 

@@ -114,7 +114,9 @@ pub fn run(module: &str, name: &str, setting: Setting) {
         .build()
         .unwrap();
     runtime.block_on(async {
-        let running = setting().await;
+        let Some(running) = setting().await else {
+            return;
+        };
         case(&*running.api).await;
         running.stop().await;
     });

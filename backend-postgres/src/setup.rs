@@ -1,0 +1,393 @@
+//! Opening: an empty schema of a database becomes a store, an existing store is looked at before it
+//! is trusted.
+//!
+//! Whatever is to be done happens in one transaction, under a lock of the database that only those
+//! who open take: any number of processes may open one new store at the same moment, and one of them
+//! sets it up.
+
+use osis_core::error::{Error, Result};
+use osis_core::object::Id;
+use osis_core::schema::diff::{self, SchemaPolicy};
+use osis_core::schema::{Schema, Source, Type, load};
+use osis_core::text::{self, Document};
+use osis_core::time::Time;
+use osis_sql::{Steps, select_list};
+use tokio_postgres::types::Type as SqlType;
+
+use crate::catalog::{Catalog, Opened};
+use crate::committer::Hands;
+use crate::config::PostgresConfig;
+use crate::ddl;
+use crate::error::{Failure, Outcome, unavailable};
+use crate::fts::{self, Words};
+use crate::history::{self, Stored};
+use crate::names::{self, LENGTHS, META, SLOTS, WORDS, WRITERS};
+use crate::partitions;
+use crate::rows;
+use crate::sql::{self, Bound, Link};
+
+/// The version of the store's own tables.
+const FORMAT: i64 = 1;
+/// The oldest server that has all that is used: 15.
+const SERVER_MIN: i32 = 150_000;
+/// How many rows get their words anew at once.
+const REFILLED: i64 = 500;
+
+/// Opens a store.
+///
+/// # Errors
+/// `Unavailable` where there is no connection, the server is too old or the user lacks rights;
+/// `Invalid` where the schema of the database holds something else, a newer format, or a schema that
+/// differs too much.
+pub(crate) fn open(
+    hands: &mut Hands,
+    config: PostgresConfig,
+    wanted: Option<Schema>,
+) -> Result<Catalog> {
+    let place = config.place();
+    let explain = |failure: Failure| failure.explain(&place);
+    hands.connect().map_err(explain)?;
+    let link = hands.link().map_err(explain)?;
+    let setup = Setup {
+        link,
+        config: &config,
+        place: &place,
+    };
+    let opened = hands.wait(async {
+        setup.check_server().await?;
+        setup.begin(hands.begin_writing()).await.map_err(explain)?;
+        let opened = setup.run(wanted).await?;
+        let committed = link.client.batch_execute("COMMIT").await;
+        committed.map_err(|error| explain(Failure::from(error)))?;
+        Ok(opened)
+    });
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            hands.roll_back();
+            return Err(error);
+        }
+    };
+    // In a transaction of its own: without it, rows go to the partition for the rest.
+    if let Err(failure) = partitions::make(hands, &opened.schema) {
+        tracing::warn!(
+            place,
+            ?failure,
+            "partitions for the months to come could not be made"
+        );
+        hands.roll_back();
+    }
+    Ok(Catalog::new(config, opened))
+}
+
+struct Setup<'a> {
+    link: Link<'a>,
+    config: &'a PostgresConfig,
+    place: &'a str,
+}
+
+impl Setup<'_> {
+    fn explain(&self, failure: &Failure) -> Error {
+        failure.explain(self.place)
+    }
+
+    /// Looks whether the server is one that holds stores.
+    async fn check_server(&self) -> Result<()> {
+        let sql = "SELECT current_setting('server_version_num')::bigint, \
+                   current_setting('server_version'), current_setting('server_encoding')";
+        let rows = self.link.client.query_typed(sql, &[]).await;
+        let rows = rows.map_err(|error| self.explain(&error.into()))?;
+        let read = |row: &tokio_postgres::Row| -> Outcome<(i64, String, String)> {
+            Ok((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?))
+        };
+        let row = rows.first().map(read).transpose();
+        let (number, version, encoding) = row
+            .map_err(|failure| self.explain(&failure))?
+            .unwrap_or_default();
+        let place = self.place;
+        if number < i64::from(SERVER_MIN) {
+            return Err(unavailable(
+                None,
+                format!("{place} is served by PostgreSQL {version}; use version 15 or later"),
+            ));
+        }
+        if encoding != "UTF8" {
+            return Err(unavailable(
+                None,
+                format!(
+                    "the database of {place} has the encoding {encoding}; make one with UTF8: \
+                     createdb --encoding=UTF8 --template=template0 NAME"
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Begins, in turn with all who open a store of this name in the database.
+    async fn begin(&self, begin: &str) -> Outcome<()> {
+        self.link.client.batch_execute(begin).await?;
+        let name = format!("osis:{}", self.config.schema_name);
+        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+        self.link.all_of(sql, vec![sql::text(&name)]).await?;
+        Ok(())
+    }
+
+    /// Looks, and does what there is to do.
+    async fn run(&self, wanted: Option<Schema>) -> Result<Opened> {
+        let things = self
+            .things()
+            .await
+            .map_err(|failure| self.explain(&failure))?;
+        match things {
+            Things::Store => self.take_over(wanted).await,
+            Things::Foreign => Err(Error::invalid(
+                "store",
+                format!(
+                    "the schema {} of {} holds tables of another program; name another schema",
+                    self.config.schema_name, self.place
+                ),
+            )),
+            _ if !self.config.make => Err(unavailable(
+                None,
+                format!(
+                    "there is no store at {}; make it with osis serve or osis seed",
+                    self.place
+                ),
+            )),
+            things => self.create(things, wanted).await,
+        }
+    }
+
+    async fn things(&self) -> Outcome<Things> {
+        let sql = "SELECT n.oid IS NOT NULL, count(c.oid), \
+                   coalesce(bool_or(c.relname = $2), false) \
+                   FROM (SELECT $1::text AS name) w \
+                   LEFT JOIN pg_namespace n ON n.nspname = w.name \
+                   LEFT JOIN pg_class c ON c.relnamespace = n.oid GROUP BY 1";
+        let name = &self.config.schema_name;
+        let rows = self
+            .link
+            .all_of(sql, vec![sql::text(name), sql::text(META)])
+            .await?;
+        let Some(row) = rows.first() else {
+            return Ok(Things::Nothing);
+        };
+        let (schema, things, store): (bool, i64, bool) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        Ok(match (schema, things, store) {
+            (_, _, true) => Things::Store,
+            (true, 0, false) => Things::Schema,
+            (true, _, false) => Things::Foreign,
+            (false, _, false) => Things::Nothing,
+        })
+    }
+
+    async fn create(&self, things: Things, wanted: Option<Schema>) -> Result<Opened> {
+        let schema = match wanted {
+            Some(schema) => schema,
+            None => load(&[Source::builtin()])?,
+        };
+        refuse_reserved(&schema)?;
+        let made = self.make(things, &schema).await;
+        let store_id = made.map_err(|failure| self.explain(&failure))?;
+        Ok(Opened {
+            hash: schema.hash.clone(),
+            schema,
+            store_id,
+            seq: 0,
+        })
+    }
+
+    async fn make(&self, things: Things, schema: &Schema) -> Outcome<String> {
+        let client = self.link.client;
+        if things == Things::Nothing {
+            let name = names::quote(&self.config.schema_name);
+            client
+                .batch_execute(&format!("CREATE SCHEMA {name}"))
+                .await?;
+        }
+        for statement in ddl::create_system()
+            .iter()
+            .chain(&ddl::create_types(schema))
+        {
+            client.batch_execute(statement).await?;
+        }
+        let id = Id::generate(Time::now());
+        let sql = format!(
+            "INSERT INTO {META} (one, format, store_id, seq, oldest, schema_hash) \
+             VALUES (1, $1, $2, 0, 0, $3)"
+        );
+        let values = vec![
+            sql::int(FORMAT),
+            sql::text(id.as_str()),
+            sql::text(&schema.hash),
+        ];
+        self.link.all_of(&sql, values).await?;
+        history::record(self.link, schema, &Steps::default()).await?;
+        tracing::info!(place = self.place, schema = schema.name, "made a new store");
+        Ok(id.to_string())
+    }
+
+    async fn take_over(&self, wanted: Option<Schema>) -> Result<Opened> {
+        let stored = Stored::read(self.link).await;
+        let stored = stored.map_err(|failure| self.explain(&failure))?;
+        if stored.format > FORMAT {
+            return Err(Error::invalid(
+                "store",
+                format!(
+                    "{} has format {}, and this version of osis knows formats up to {FORMAT}; use \
+                     a newer one",
+                    self.place, stored.format
+                ),
+            ));
+        }
+        let forgotten = self.forget_writers().await;
+        forgotten.map_err(|failure| self.explain(&failure))?;
+        let schema = stored.schema(self.place)?;
+        let wanted = wanted.filter(|wanted| {
+            wanted.hash != schema.hash && self.config.schema != SchemaPolicy::Stored
+        });
+        let Some(wanted) = wanted else {
+            return Ok(Opened {
+                schema,
+                hash: stored.hash,
+                store_id: stored.store_id,
+                seq: stored.seq,
+            });
+        };
+        let steps = self.plan(&schema, &wanted)?;
+        let applied = self.apply(&schema, &wanted, &steps).await;
+        let seq = applied.map_err(|failure| self.explain(&failure))?;
+        Ok(Opened {
+            hash: wanted.hash.clone(),
+            schema: wanted,
+            store_id: stored.store_id,
+            seq,
+        })
+    }
+
+    /// Forgets what processes have committed last that are long gone.
+    async fn forget_writers(&self) -> Outcome<()> {
+        let sql = format!("DELETE FROM {WRITERS} WHERE at < now() - interval '7 days'");
+        Ok(self.link.client.batch_execute(&sql).await?)
+    }
+
+    fn plan(&self, stored: &Schema, wanted: &Schema) -> Result<Steps> {
+        let losses = diff::losses(stored, wanted);
+        if !losses.is_empty() {
+            return Err(diff::refused(self.place, &losses));
+        }
+        refuse_reserved(wanted)?;
+        plan(stored, wanted).map_err(|reasons| diff::refused(self.place, &reasons))
+    }
+
+    /// Changes the tables, in turn with all writers; the last seq then.
+    async fn apply(&self, stored: &Schema, schema: &Schema, steps: &Steps) -> Outcome<u64> {
+        let lock = format!("SELECT seq FROM {META} FOR UPDATE");
+        self.link.all_of(&lock, Vec::new()).await?;
+        for statement in &steps.up {
+            self.link.client.batch_execute(statement).await?;
+        }
+        for ty in &schema.types {
+            let now = ddl::layout(schema, ty).parts;
+            let before = stored.find(&ty.name);
+            let before = before.map(|ty| ddl::layout(stored, ty).parts);
+            if before.is_some_and(|before| now.has_other_words(&before)) {
+                self.refill(ty).await?;
+            }
+        }
+        history::record(self.link, schema, steps).await?;
+        tracing::info!(
+            place = self.place,
+            schema = schema.name,
+            version = schema.version,
+            statements = steps.up.len(),
+            "applied a new schema"
+        );
+        let stored = Stored::read(self.link).await?;
+        Ok(stored.seq)
+    }
+
+    /// Makes the words of all rows of a type anew.
+    async fn refill(&self, ty: &Type) -> Outcome<()> {
+        let fields = text::searchable(ty).len();
+        if fields == 0 {
+            return Ok(());
+        }
+        let table = names::table(ty);
+        let select = format!(
+            "SELECT {} FROM {table} t WHERE t.\"id\" > $1 ORDER BY t.\"id\" LIMIT $2",
+            select_list(ty)
+        );
+        let update = format!("UPDATE {table} SET {WORDS} = $2, {SLOTS} = $3 WHERE \"id\" = $1");
+        let (mut last, mut objects, mut lengths) = (String::new(), 0_i64, vec![0_i64; fields]);
+        loop {
+            let values = vec![sql::text(&last), sql::int(REFILLED)];
+            let found = self.link.all_of(&select, values).await?;
+            let Some(end) = found.last() else { break };
+            let end: String = end.try_get(0)?;
+            for row in &found {
+                let row = rows::read(ty, row, 0)?;
+                let document = Document::of(ty, &row);
+                let (words, slots) = (Words::of(&document), fts::slots(&document));
+                objects += 1;
+                lengths
+                    .iter_mut()
+                    .zip(&slots)
+                    .for_each(|(sum, n)| *sum += n);
+                let words: Bound<'_> = (Box::new(words), SqlType::TS_VECTOR);
+                let values = vec![sql::text(row.id.as_str()), words, sql::ints(slots)];
+                self.link.all_of(&update, values).await?;
+            }
+            last = end;
+        }
+        let places = (-1_i64..).take(fields + 1).collect();
+        let sums = std::iter::once(objects).chain(lengths).collect();
+        let sql = format!(
+            "INSERT INTO {LENGTHS} (type, place, n) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])"
+        );
+        let values = vec![sql::text(&ty.name), sql::ints(places), sql::ints(sums)];
+        self.link.all_of(&sql, values).await?;
+        Ok(())
+    }
+}
+
+/// What is in a schema of the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Things {
+    /// There is no such schema.
+    Nothing,
+    /// It is empty.
+    Schema,
+    /// A store.
+    Store,
+    /// Something else.
+    Foreign,
+}
+
+/// Plans the change from one schema to another.
+pub(crate) fn plan(stored: &Schema, wanted: &Schema) -> Result<Steps, Vec<String>> {
+    let mut steps = osis_sql::plan(stored, wanted, ddl::layout)?;
+    let before = ddl::references(stored);
+    for (place, (make, remove)) in ddl::references(wanted) {
+        if !before.contains_key(&place) {
+            steps.up.push(make);
+            steps.down.insert(0, remove);
+        }
+    }
+    Ok(steps)
+}
+
+/// PostgreSQL's own tables stand before all others, and their names begin so.
+fn refuse_reserved(schema: &Schema) -> Result<()> {
+    match schema.types.iter().find(|ty| ty.plural.starts_with("pg_")) {
+        Some(ty) => Err(Error::invalid(
+            "schema",
+            format!(
+                "type {} cannot have the plural {}: PostgreSQL reserves it",
+                ty.name, ty.plural
+            ),
+        )),
+        None => Ok(()),
+    }
+}
