@@ -78,8 +78,16 @@ impl PostgresConfig {
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let decoded = url::form_urlencoded::parse(pair.as_bytes()).next();
             let (name, value) = decoded.unwrap_or_default();
-            if !read.take(&name, &value, &mut faults) {
-                read.others.push(pair.to_owned());
+            if read.take(&name, &value, &mut faults) {
+                continue;
+            }
+            match pair.strip_prefix("host=") {
+                // The client takes one host from each.
+                Some(hosts) => {
+                    let hosts = hosts.split(',').map(|host| format!("host={host}"));
+                    read.others.extend(hosts);
+                }
+                None => read.others.push(pair.to_owned()),
             }
         }
         faults.finish()?;
@@ -293,6 +301,13 @@ mod tests {
         assert_eq!(config.lock_timeout, Duration::from_millis(500));
         let roots = Some("/etc/a b.pem".into());
         assert_eq!(config.trust, Trust::Authority { roots, name: true });
+    }
+
+    #[test]
+    fn sockets_are_hosts_too() {
+        let config = PostgresConfig::parse("postgres:///shop?user=ada&host=/a%20b,/c").unwrap();
+        let place = "postgres:///a b:5432,/c:5432/shop?schema=osis";
+        assert_eq!(config.place(), place);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use osis_sql::names::fold_name;
 use osis_sql::{Parts, Plan, fold_fields, indexes};
 
 use crate::dialect::Postgres;
-use crate::names::{self, LENGTHS, SLOTS, WORDS, literal, quote};
+use crate::names::{self, LENGTHS, SLOTS, TERMS, WORDS, literal, quote};
 
 /// What a type is in the database.
 pub(crate) type Layout = osis_sql::Layout<Beside>;
@@ -90,10 +90,8 @@ impl Parts for Beside {
     }
 
     fn remove(layout: &Layout, type_name: &str) -> Vec<String> {
-        vec![
-            format!("DELETE FROM {LENGTHS} WHERE type = {}", literal(type_name)),
-            format!("DROP TABLE {}", quote(&layout.table)),
-        ]
+        let drop = format!("DROP TABLE {}", quote(&layout.table));
+        forget_text(type_name).into_iter().chain([drop]).collect()
     }
 
     /// Words are marked with their field's place: where the places change, all words are made anew,
@@ -106,13 +104,13 @@ impl Parts for Beside {
         if before.searchable == after.searchable {
             return;
         }
-        let forget = format!("DELETE FROM {LENGTHS} WHERE type = {}", literal(type_name));
         let drop = format!(
             "ALTER TABLE {} DROP COLUMN IF EXISTS {WORDS}, DROP COLUMN IF EXISTS {SLOTS}",
             quote(&new.table)
         );
         let replace = |to: &Self| {
-            let mut steps = vec![forget.clone(), drop.clone()];
+            let mut steps = forget_text(type_name);
+            steps.push(drop.clone());
             steps.extend(to.add_text(&new.table));
             steps
         };
@@ -140,6 +138,15 @@ impl Beside {
     pub(crate) fn has_other_words(&self, other: &Self) -> bool {
         self.searchable != other.searchable
     }
+}
+
+/// Forgets what is counted of a type's words.
+fn forget_text(type_name: &str) -> Vec<String> {
+    let name = literal(type_name);
+    let tables = [LENGTHS, TERMS].iter();
+    tables
+        .map(|table| format!("DELETE FROM {table} WHERE type = {name}"))
+        .collect()
 }
 
 /// The index over the words, and one over the few rows whose words do not fit: searches look at
@@ -222,6 +229,15 @@ pub(crate) fn create_system() -> Vec<String> {
              n bigint NOT NULL,\n  \
              PRIMARY KEY (type, place)\n\
              )"
+        ),
+        // Counts change often, and are in no index: room in each page keeps them where they are.
+        format!(
+            "CREATE TABLE {TERMS} (\n  \
+             type text COLLATE \"C\" NOT NULL,\n  \
+             word text COLLATE \"C\" NOT NULL,\n  \
+             n bigint NOT NULL,\n  \
+             PRIMARY KEY (type, word)\n\
+             ) WITH (fillfactor = 70)"
         ),
     ]
 }

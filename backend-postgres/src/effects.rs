@@ -26,7 +26,7 @@ use crate::catalog::Catalog;
 use crate::changes::{self, Records};
 use crate::error::{Failure, Outcome};
 use crate::fts::{self, Words};
-use crate::names::LENGTHS;
+use crate::names::{LENGTHS, TERMS};
 use crate::rows::{Bind, type_of};
 use crate::sql::{self, Bound, Link};
 use crate::statements::{Extent, TypeStatements, is_small, set_columns};
@@ -43,6 +43,22 @@ static ADD_LENGTHS: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
+/// Counts objects by words: arrays of types, words and numbers.
+pub(crate) static ADD_TERMS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "INSERT INTO {TERMS} AS t (type, word, n) SELECT * FROM unnest($1, $2, $3) \
+         ON CONFLICT (type, word) DO UPDATE SET n = t.n + excluded.n"
+    )
+});
+
+/// Forgets words that occur in no object any more: arrays of types and words.
+static DROP_TERMS: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "DELETE FROM {TERMS} t USING unnest($1, $2) d (type, word) \
+         WHERE t.type = d.type AND t.word = d.word AND t.n <= 0"
+    )
+});
+
 /// What is to be written.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -50,6 +66,8 @@ pub(crate) struct Pending {
     records: Records,
     /// What is added to the lengths of a type's texts: by type and place, -1 for the objects.
     lengths: BTreeMap<(TypeId, i64), i64>,
+    /// What is added to the number of objects of a type in which a word occurs.
+    terms: BTreeMap<(TypeId, Box<str>), i64>,
 }
 
 impl Pending {
@@ -109,6 +127,9 @@ impl Pending {
         let mut add = |document: &Document, sign: i64| {
             for (place, slots) in (0..).zip(fts::slots(document)) {
                 *self.lengths.entry((type_id, place)).or_default() += sign * slots;
+            }
+            for word in fts::vocabulary(document) {
+                *self.terms.entry((type_id, word.into())).or_default() += sign;
             }
         };
         match kind {
@@ -279,7 +300,30 @@ pub(crate) async fn write(link: Link<'_>, catalog: &Catalog, pending: Pending) -
             .send(link.fixed(&ADD_LENGTHS, values), None)
             .await?;
     }
-    under_way.finish().await
+    under_way.finish().await?;
+    write_terms(link, catalog, &pending).await
+}
+
+async fn write_terms(link: Link<'_>, catalog: &Catalog, pending: &Pending) -> Outcome<()> {
+    let name = |ty: &TypeId| catalog.schema.types[*ty].name.as_str();
+    let added: Vec<_> = pending.terms.iter().filter(|(_, n)| **n != 0).collect();
+    if !added.is_empty() {
+        let values = vec![
+            sql::texts(added.iter().map(|((ty, _), _)| name(ty)).collect()),
+            sql::texts(added.iter().map(|((_, word), _)| &**word).collect()),
+            sql::ints(added.iter().map(|(_, n)| **n).collect()),
+        ];
+        link.all_of(&ADD_TERMS, values).await?;
+    }
+    let fewer: Vec<_> = added.iter().filter(|(_, n)| **n < 0).collect();
+    if !fewer.is_empty() {
+        let values = vec![
+            sql::texts(fewer.iter().map(|((ty, _), _)| name(ty)).collect()),
+            sql::texts(fewer.iter().map(|((_, word), _)| &**word).collect()),
+        ];
+        link.all_of(&DROP_TERMS, values).await?;
+    }
+    Ok(())
 }
 
 /// Prepares what will be sent: a statement that had to be prepared first would be overtaken.

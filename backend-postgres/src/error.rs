@@ -101,9 +101,7 @@ impl Failure {
 }
 
 fn is_io(error: &tokio_postgres::Error) -> bool {
-    error
-        .source()
-        .is_some_and(|source| source.is::<io::Error>())
+    error.source().is_some_and(<dyn StdError>::is::<io::Error>)
 }
 
 fn explain(error: &tokio_postgres::Error, place: &str) -> Error {

@@ -8,7 +8,7 @@
 //! Source: <https://www.postgresql.org/docs/current/datatype-textsearch.html>, and the limits in
 //! <https://www.postgresql.org/docs/current/textsearch-limitations.html>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error as StdError;
 
 use bytes::{Buf as _, BufMut as _, BytesMut};
@@ -92,6 +92,14 @@ pub(crate) fn slots(document: &Document) -> Vec<i64> {
     let fields = document.fields().iter();
     fields
         .map(|field| i64::try_from(field.slots().len()).unwrap_or(i64::MAX))
+        .collect()
+}
+
+/// The words of a document, each once.
+pub(crate) fn vocabulary(document: &Document) -> BTreeSet<&str> {
+    let fields = document.fields().iter();
+    fields
+        .flat_map(|field| field.words().map(|(_, word)| word))
         .collect()
 }
 

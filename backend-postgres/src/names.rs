@@ -9,6 +9,8 @@ pub(crate) use osis_sql::names::{CHANGES, HISTORY, META, column, literal, quote,
 pub(crate) const WRITERS: &str = "_osis_writers";
 /// How many objects each searchable type has, and how long their fields are altogether.
 pub(crate) const LENGTHS: &str = "_osis_text_lengths";
+/// In how many objects of a type each word occurs.
+pub(crate) const TERMS: &str = "_osis_terms";
 /// The column with the words of a searchable type's rows.
 pub(crate) const WORDS: &str = "_words";
 /// The column with the numbers of slots of the searchable fields.

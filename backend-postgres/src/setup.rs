@@ -5,6 +5,8 @@
 //! who open take: any number of processes may open one new store at the same moment, and one of them
 //! sets it up.
 
+use std::collections::BTreeMap;
+
 use osis_core::error::{Error, Result};
 use osis_core::object::Id;
 use osis_core::schema::diff::{self, SchemaPolicy};
@@ -18,6 +20,7 @@ use crate::catalog::{Catalog, Opened};
 use crate::committer::Hands;
 use crate::config::PostgresConfig;
 use crate::ddl;
+use crate::effects::ADD_TERMS;
 use crate::error::{Failure, Outcome, unavailable};
 use crate::fts::{self, Words};
 use crate::history::{self, Stored};
@@ -321,6 +324,7 @@ impl Setup<'_> {
         );
         let update = format!("UPDATE {table} SET {WORDS} = $2, {SLOTS} = $3 WHERE \"id\" = $1");
         let (mut last, mut objects, mut lengths) = (String::new(), 0_i64, vec![0_i64; fields]);
+        let mut terms: BTreeMap<String, i64> = BTreeMap::new();
         loop {
             let values = vec![sql::text(&last), sql::int(REFILLED)];
             let found = self.link.all_of(&select, values).await?;
@@ -331,6 +335,9 @@ impl Setup<'_> {
                 let document = Document::of(ty, &row);
                 let (words, slots) = (Words::of(&document), fts::slots(&document));
                 objects += 1;
+                for word in fts::vocabulary(&document) {
+                    *terms.entry(word.to_owned()).or_insert(0_i64) += 1;
+                }
                 lengths
                     .iter_mut()
                     .zip(&slots)
@@ -348,6 +355,12 @@ impl Setup<'_> {
         );
         let values = vec![sql::text(&ty.name), sql::ints(places), sql::ints(sums)];
         self.link.all_of(&sql, values).await?;
+        let values = vec![
+            sql::texts(vec![ty.name.as_str(); terms.len()]),
+            sql::texts(terms.keys().map(String::as_str).collect()),
+            sql::ints(terms.values().copied().collect()),
+        ];
+        self.link.all_of(&ADD_TERMS, values).await?;
         Ok(())
     }
 }

@@ -108,7 +108,7 @@ impl<'a> WriteView<'a> {
     }
 
     /// Fetches rows that are not known yet.
-    fn fetch(&mut self, type_id: TypeId, ids: Vec<Id>) -> Outcome<()> {
+    fn fetch(&mut self, type_id: TypeId, ids: &[Id]) -> Outcome<()> {
         let (hands, catalog) = (self.hands, self.catalog);
         for ids in ids.chunks(ASKED_MAX) {
             let mut found = hands.wait(lookup::get(hands.link()?, catalog, type_id, ids))?;
@@ -121,7 +121,7 @@ impl<'a> WriteView<'a> {
     }
 
     /// Fetches rows by a key whose holder is not known yet.
-    fn fetch_keys(&mut self, type_id: TypeId, key: KeyId, wanted: Vec<Vec<Value>>) -> Outcome<()> {
+    fn fetch_keys(&mut self, type_id: TypeId, key: KeyId, wanted: &[Vec<Value>]) -> Outcome<()> {
         let (hands, catalog) = (self.hands, self.catalog);
         for wanted in wanted.chunks(ASKED_MAX) {
             let asked = lookup::get_by_key(hands.link()?, catalog, type_id, key, wanted);
@@ -160,12 +160,12 @@ impl<'a> WriteView<'a> {
             }
         }
         for (type_id, ids) in ids {
-            self.fetch(type_id, ids)?;
+            self.fetch(type_id, &ids)?;
         }
         for ((type_id, key), mut wanted) in keys {
             let mut seen = std::collections::HashSet::new();
             wanted.retain(|values| seen.insert(values.clone()));
-            self.fetch_keys(type_id, key, wanted)?;
+            self.fetch_keys(type_id, key, &wanted)?;
         }
         Ok(())
     }
@@ -183,7 +183,7 @@ impl<'a> WriteView<'a> {
     fn one(&mut self, type_id: TypeId, id: &Id) -> Outcome<Option<Row>> {
         let place = (type_id, id.clone());
         if !self.known.rows.contains_key(&place) {
-            self.fetch(type_id, vec![id.clone()])?;
+            self.fetch(type_id, std::slice::from_ref(id))?;
         }
         Ok(self.known.rows.get(&place).cloned().flatten())
     }
@@ -196,7 +196,7 @@ impl<'a> WriteView<'a> {
     ) -> Outcome<Option<Row>> {
         let place = (type_id, key, values.to_vec());
         if !self.known.keys.contains_key(&place) {
-            self.fetch_keys(type_id, key, vec![values.to_vec()])?;
+            self.fetch_keys(type_id, key, &[values.to_vec()])?;
         }
         match self.known.keys.get(&place).cloned().flatten() {
             Some(id) => self.one(type_id, &id),

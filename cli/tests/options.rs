@@ -119,9 +119,14 @@ fn the_exit_status_tells_done_failed_and_misused() {
         (&["digest", "--frob"], 2, "unexpected argument"),
         (&["digest", "--store", "nonsense"], 2, "is no store"),
         (
-            &["digest", "--store", "postgres://x"],
+            &["digest", "--store", "postgres://x?pool=0"],
             2,
-            "this version has no postgres: stores yet",
+            "pool: expected a number of connections",
+        ),
+        (
+            &["digest", "--store", "postgres://127.0.0.1:1/x"],
+            1,
+            "no connection to postgres://127.0.0.1:1/x?schema=osis",
         ),
         (&["digest", "--store", "file:"], 2, "is no store"),
         (&["digest", "--store", "osis-data"], 2, "use file:osis-data"),

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -22,6 +22,8 @@ use crate::parts;
 const DEBIAN: &str = "/usr/lib/postgresql";
 /// The user of the database.
 const USER: &str = "osis";
+/// The port by which a socket is named, unless a server listens elsewhere too.
+const PORT: u16 = 5432;
 
 /// Stops and removes the shared server when nobody has used it for some seconds.
 const KEEPER: &str = r#"
@@ -69,6 +71,8 @@ pub struct Cluster {
     _in_use: Option<File>,
     /// The folder of a server of its own.
     own: Option<TempDir>,
+    /// By which its socket is named, and where it listens if it does.
+    port: AtomicU16,
 }
 
 impl Cluster {
@@ -95,6 +99,7 @@ impl Cluster {
             programs: programs().unwrap(),
             _in_use: None,
             own: Some(own),
+            port: AtomicU16::new(PORT),
         };
         cluster.make();
         cluster.start();
@@ -111,6 +116,7 @@ impl Cluster {
             programs: programs().unwrap(),
             _in_use: Some(in_use),
             own: None,
+            port: AtomicU16::new(PORT),
         };
         // A folder that was removed while we waited has these files no more.
         if !folder.join("in-use").exists() {
@@ -166,10 +172,122 @@ impl Cluster {
         done(make.arg("-D").arg(self.data()).output());
     }
 
+    /// Where its socket and its data are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Another server that follows this one, and has each commit before it is acknowledged.
+    pub fn standby(&self) -> Self {
+        let own = TempDir::new().unwrap();
+        let standby = Self {
+            folder: own.path().to_owned(),
+            programs: self.programs.clone(),
+            _in_use: None,
+            own: Some(own),
+            port: AtomicU16::new(PORT),
+        };
+        if uid() == 0 {
+            done(
+                Command::new("chown")
+                    .arg("postgres")
+                    .arg(&standby.folder)
+                    .output(),
+            );
+        }
+        let mut copy = self.program("pg_basebackup");
+        copy.arg("-h")
+            .arg(&self.folder)
+            .args(["-U", USER, "-R", "-X", "stream", "-c", "fast"]);
+        done(copy.arg("-D").arg(standby.data()).output());
+        standby.start();
+        self.sql("ALTER SYSTEM SET synchronous_standby_names = '*'");
+        self.sql("SELECT pg_reload_conf()");
+        standby
+    }
+
+    /// Makes a standby take writes.
+    pub fn promote(&self) {
+        let mut promote = self.program("pg_ctl");
+        promote.arg("-D").arg(self.data());
+        done(promote.args(["-w", "promote"]).output());
+        self.sql("ALTER SYSTEM RESET synchronous_standby_names");
+        self.sql("SELECT pg_reload_conf()");
+    }
+
+    /// Has a user say its password.
+    pub fn let_in_by_password(&self, user: &str) {
+        let file = self.data().join("pg_hba.conf");
+        let rules = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("local all {user} scram-sha-256\n{rules}")).unwrap();
+        self.sql("SELECT pg_reload_conf()");
+    }
+
+    /// Has it listen on a free port of this machine, with a certificate for `localhost` of the
+    /// authority in `authority.crt`; the port.
+    pub fn listen_encrypted(&self) -> u16 {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let file = |name: &str| self.folder.join(name);
+        let make = |name: &str, more: &[&str]| {
+            let mut make = self.as_server("/usr/bin/openssl");
+            make.args(["req", "-x509", "-newkey", "ec", "-nodes", "-days", "2"]);
+            make.args(["-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj"]);
+            make.arg(format!("/CN={name}")).arg("-keyout");
+            make.arg(file(&format!("{name}.key"))).arg("-out");
+            make.arg(file(&format!("{name}.crt"))).args(more);
+            done(make.current_dir(&self.folder).output());
+        };
+        make("authority", &[]);
+        let names = ["-addext", "subjectAltName=DNS:localhost"];
+        let no_authority = ["-addext", "basicConstraints=CA:FALSE"];
+        let signed = ["-CA", "authority.crt", "-CAkey", "authority.key"];
+        make(
+            "localhost",
+            &[
+                names,
+                no_authority,
+                [signed[0], signed[1]],
+                [signed[2], signed[3]],
+            ]
+            .concat(),
+        );
+        let set = |name: &str, value: &str| {
+            self.sql(&format!("ALTER SYSTEM SET {name} = '{value}'"));
+        };
+        set("ssl", "on");
+        set("ssl_key_file", &file("localhost.key").display().to_string());
+        set(
+            "ssl_cert_file",
+            &file("localhost.crt").display().to_string(),
+        );
+        self.kill();
+        self.port.store(port, Ordering::Relaxed);
+        let address = format!("-c listen_addresses=127.0.0.1 -c port={port}");
+        self.start_with(&[&address]);
+        port
+    }
+
+    /// All that it has logged.
+    pub fn whole_log(&self) -> String {
+        std::fs::read_to_string(self.data().join("server.log")).unwrap_or_default()
+    }
+
+    /// A program that runs as the server does.
+    pub fn as_server(&self, program: &str) -> Command {
+        self.program(program)
+    }
+
     /// Starts it, and waits until it answers.
     pub fn start(&self) {
+        self.start_with(&["-c listen_addresses="]);
+    }
+
+    fn start_with(&self, more: &[&str]) {
         let mut options = vec![
-            "listen_addresses=".to_owned(),
             format!("unix_socket_directories={}", self.folder.display()),
             "max_connections=400".to_owned(),
             "max_locks_per_transaction=256".to_owned(),
@@ -181,6 +299,7 @@ impl Cluster {
         let options: Vec<String> = options
             .iter()
             .map(|option| format!("-c {option}"))
+            .chain(more.iter().map(|option| (*option).to_owned()))
             .collect();
         let mut start = self.program("pg_ctl");
         start.arg("-D").arg(self.data());
@@ -243,6 +362,8 @@ impl Cluster {
     pub fn sql(&self, sql: &str) -> String {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.arg("--host").arg(&self.folder);
+        let port = self.port.load(Ordering::Relaxed).to_string();
+        psql.args(["--port", &port]);
         psql.args([
             "--username",
             USER,
