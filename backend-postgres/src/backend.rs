@@ -7,7 +7,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use osis_core::backend::{Backend, Scope, Snapshot};
 use osis_core::batch::{Batch, Commit};
-use osis_core::error::{Error, Result};
+use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::schema::Schema;
 use osis_host::worker::Worker;
 use tokio::sync::watch;
@@ -16,6 +16,7 @@ use crate::catalog::Catalog;
 use crate::config::PostgresConfig;
 use crate::connection::Connector;
 use crate::readers::Readers;
+use crate::setup::Wanted;
 use crate::snapshot::{PostgresSnapshot, Source};
 use crate::watcher;
 use crate::writer::Writer;
@@ -42,15 +43,32 @@ impl PostgresBackend {
     /// where the user lacks rights; `Invalid` where the schema of the database holds something else,
     /// a newer format, or a schema that would lose something.
     pub fn open(config: PostgresConfig, wanted: Option<Schema>) -> Result<Self> {
+        let place = config.place();
+        Self::start(config, Wanted::Any(wanted))?
+            .ok_or_else(|| Error::new(ErrorKind::Internal, format!("{place} was not opened")))
+    }
+
+    /// Opens the store in a schema of a database with the schema that it has; nothing if there is no
+    /// store.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_existing(config: PostgresConfig) -> Result<Option<Self>> {
+        Self::start(config, Wanted::Existing)
+    }
+
+    fn start(config: PostgresConfig, wanted: Wanted) -> Result<Option<Self>> {
         let connector = Connector::new(&config)?;
-        let (writer, catalog) = Writer::start(config, connector.clone(), wanted)?;
+        let Some((writer, catalog)) = Writer::start(config, connector.clone(), wanted)? else {
+            return Ok(None);
+        };
         let watcher = watcher::start(&catalog, connector.clone())?;
         let readers = Readers::new(&catalog, connector)?;
-        Ok(Self {
+        Ok(Some(Self {
             source: Arc::new(Source { catalog, readers }),
             writer: Arc::new(writer),
             watcher,
-        })
+        }))
     }
 
     fn catalog(&self) -> &Catalog {

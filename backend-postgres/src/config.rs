@@ -32,8 +32,6 @@ pub struct PostgresConfig {
     pub pooler: Pooler,
     /// What happens where the stored schema is not the wanted one.
     pub schema: SchemaPolicy,
-    /// Whether a store is made where there is none.
-    pub make: bool,
 }
 
 /// What stands between a process and the server.
@@ -95,7 +93,7 @@ impl PostgresConfig {
     }
 
     /// Where the store is, for messages: no user, no password.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         let ports = self.client.get_ports();
         let hosts = self.client.get_hosts().iter().enumerate();
         let hosts: Vec<String> = hosts
@@ -217,7 +215,6 @@ impl Parameters {
             statement_timeout: self.statement_timeout,
             pooler: self.pooler,
             schema: SchemaPolicy::Stored,
-            make: true,
         })
     }
 }

@@ -36,7 +36,7 @@ const SERVER_MIN: i32 = 150_000;
 /// How many rows get their words anew at once.
 const REFILLED: i64 = 500;
 
-/// Opens a store.
+/// Opens a store; nothing where there is none and none is to be made.
 ///
 /// # Errors
 /// `Unavailable` where there is no connection, the server is too old or the user lacks rights;
@@ -45,8 +45,8 @@ const REFILLED: i64 = 500;
 pub(crate) fn open(
     hands: &mut Hands,
     config: PostgresConfig,
-    wanted: Option<Schema>,
-) -> Result<Catalog> {
+    wanted: Wanted,
+) -> Result<Option<Catalog>> {
     let place = config.place();
     let explain = |failure: Failure| failure.explain(&place);
     hands.connect().map_err(explain)?;
@@ -59,16 +59,18 @@ pub(crate) fn open(
     let opened = hands.wait(async {
         setup.check_server().await?;
         setup.begin(hands.begin_writing()).await.map_err(explain)?;
-        let opened = setup.run(wanted).await?;
+        let Some(opened) = setup.run(wanted).await? else {
+            return Ok(None);
+        };
         let committed = link.client.batch_execute("COMMIT").await;
         committed.map_err(|error| explain(Failure::from(error)))?;
-        Ok(opened)
+        Ok(Some(opened))
     });
     let opened = match opened {
-        Ok(opened) => opened,
-        Err(error) => {
+        Ok(Some(opened)) => opened,
+        nothing => {
             hands.roll_back();
-            return Err(error);
+            return nothing.map(|_| None);
         }
     };
     // In a transaction of its own: without it, rows go to the partition for the rest.
@@ -80,7 +82,7 @@ pub(crate) fn open(
         );
         hands.roll_back();
     }
-    Ok(Catalog::new(config, opened))
+    Ok(Some(Catalog::new(config, opened)))
 }
 
 struct Setup<'a> {
@@ -136,28 +138,22 @@ impl Setup<'_> {
     }
 
     /// Looks, and does what there is to do.
-    async fn run(&self, wanted: Option<Schema>) -> Result<Opened> {
+    async fn run(&self, wanted: Wanted) -> Result<Option<Opened>> {
         let things = self
             .things()
             .await
             .map_err(|failure| self.explain(&failure))?;
-        match things {
-            Things::Store => self.take_over(wanted).await,
-            Things::Foreign => Err(Error::invalid(
+        match (things, wanted) {
+            (Things::Store, wanted) => self.take_over(wanted.schema()).await.map(Some),
+            (Things::Foreign, _) => Err(Error::invalid(
                 "store",
                 format!(
                     "the schema {} of {} holds tables of another program; name another schema",
                     self.config.schema_name, self.place
                 ),
             )),
-            _ if !self.config.make => Err(unavailable(
-                None,
-                format!(
-                    "there is no store at {}; make it with osis serve or osis seed",
-                    self.place
-                ),
-            )),
-            things => self.create(things, wanted).await,
+            (_, Wanted::Existing) => Ok(None),
+            (things, wanted) => self.create(things, wanted.schema()).await.map(Some),
         }
     }
 
@@ -362,6 +358,25 @@ impl Setup<'_> {
         ];
         self.link.all_of(&ADD_TERMS, values).await?;
         Ok(())
+    }
+}
+
+/// What is wanted of a store.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// It must be there.
+    Existing,
+    /// It is made if it is missing, with this schema or the built-in one; one that is there gets the
+    /// schema if it may.
+    Any(Option<Schema>),
+}
+
+impl Wanted {
+    fn schema(self) -> Option<Schema> {
+        match self {
+            Self::Existing => None,
+            Self::Any(schema) => schema,
+        }
     }
 }
 

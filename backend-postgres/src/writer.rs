@@ -9,7 +9,6 @@ use std::time::Duration;
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::queue::{self, Job};
-use osis_core::schema::Schema;
 use osis_host::worker::Worker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -18,7 +17,7 @@ use crate::catalog::Catalog;
 use crate::committer::{Committer, Hands};
 use crate::config::PostgresConfig;
 use crate::connection::Connector;
-use crate::setup;
+use crate::setup::{self, Wanted};
 
 /// The most batches of one group; a single message may hold more.
 const GROUP_MAX: usize = 256;
@@ -41,15 +40,16 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread, which opens the store; blocks until it has.
+    /// Starts the thread, which opens the store; blocks until it has. Nothing where there is no store
+    /// and none is to be made.
     ///
     /// # Errors
     /// Those of opening; if the system gives no thread.
     pub(crate) fn start(
         config: PostgresConfig,
         connector: Connector,
-        wanted: Option<Schema>,
-    ) -> Result<(Self, Arc<Catalog>)> {
+        wanted: Wanted,
+    ) -> Result<Option<(Self, Arc<Catalog>)>> {
         let (inbox, messages) = unbounded_channel();
         let (tell, told) = mpsc::channel();
         let closing = inbox.clone();
@@ -60,12 +60,12 @@ impl Writer {
         let work = move || {
             let opened = Hands::new(connector).and_then(|mut hands| {
                 let catalog = setup::open(&mut hands, config, wanted)?;
-                Ok((hands, Arc::new(catalog)))
+                Ok(catalog.map(|catalog| (hands, Arc::new(catalog))))
             });
             match opened {
-                Ok((hands, catalog)) => {
+                Ok(Some((hands, catalog))) => {
                     // Who opened waits for this.
-                    let _ = tell.send(Ok(Arc::clone(&catalog)));
+                    let _ = tell.send(Ok(Some(Arc::clone(&catalog))));
                     let committer = Committer::new(catalog, hands);
                     Thread {
                         inbox: messages,
@@ -74,13 +74,14 @@ impl Writer {
                     }
                     .run();
                 }
+                Ok(None) => _ = tell.send(Ok(None)),
                 Err(error) => _ = tell.send(Err(error)),
             }
         };
         let no_thread = |error| Error::internal("the writer's thread cannot be started", error);
         let worker = Worker::start("osis-writer", stop, work).map_err(no_thread)?;
         let catalog = told.recv().map_err(|_| Error::closed())??;
-        Ok((Self { inbox, worker }, catalog))
+        Ok(catalog.map(|catalog| (Self { inbox, worker }, catalog)))
     }
 
     /// Has batches carried out, and waits for it.
