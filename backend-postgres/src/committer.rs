@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use crate::catalog::Catalog;
 use crate::connection::Connector;
 use crate::error::{Failure, Outcome};
-use crate::group::{self, Abort, Done};
+use crate::group::{self, Abort, Done, Turn};
 use crate::partitions;
 use crate::sql::Link;
 
@@ -23,6 +23,8 @@ use crate::sql::Link;
 const TRIES: u32 = 8;
 /// How long a group waits for a server that is not there.
 const RECONNECT_WAIT: Duration = Duration::from_secs(10);
+/// How long a turn is waited for: a process that seeds a whole archive takes long.
+const TURN_WAIT: Duration = Duration::from_secs(600);
 /// How long what became of a commit is looked for.
 const CLEAR_UP_WAIT: Duration = Duration::from_secs(60);
 /// The pause between two attempts to connect.
@@ -149,9 +151,51 @@ impl Committer {
         self.hands.wait(work)
     }
 
+    /// Waits for this process's turn.
+    ///
+    /// # Errors
+    /// Why it cannot write.
+    pub(crate) fn take_turn(&mut self) -> Outcome<Turn> {
+        let until = Instant::now() + TURN_WAIT;
+        let mut tries = 0;
+        loop {
+            self.connect(RECONNECT_WAIT)?;
+            let failure = match Turn::take(&self.hands, &self.catalog) {
+                Ok(turn) => return Ok(turn),
+                Err(failure) => failure,
+            };
+            self.hands.roll_back();
+            tries += 1;
+            let may_go_well = failure.is_locked_out()
+                || (tries < TRIES && (failure.is_conflict() || failure.is_lost()));
+            if !may_go_well || Instant::now() >= until {
+                return Err(failure);
+            }
+            tracing::info!(
+                place = self.catalog.place,
+                ?failure,
+                "waiting for a turn to write"
+            );
+            if failure.is_lost() {
+                self.hands.drop_connection();
+                thread::sleep(pause(tries));
+            }
+        }
+    }
+
+    /// Gives a turn back of which no use is made.
+    pub(crate) fn give_back(&mut self, _: Turn) {
+        self.hands.roll_back();
+    }
+
+    /// What callers are told of a failure.
+    pub(crate) fn explain(&self, failure: &Failure) -> Error {
+        self.catalog.explain(failure)
+    }
+
     /// Carries batches out, each for itself all or none, and makes them durable together.
-    pub(crate) fn commit(&mut self, batches: &[&Batch]) -> Vec<Result<Commit>> {
-        let failure = match self.try_all(batches) {
+    pub(crate) fn commit(&mut self, turn: Turn, batches: &[&Batch]) -> Vec<Result<Commit>> {
+        let failure = match self.try_all(turn, batches) {
             Ok(done) => {
                 self.catalog.announce(done.seq);
                 return done.answers;
@@ -164,15 +208,20 @@ impl Committer {
                     batches.len()
                 );
                 let one_by_one = batches.chunks(1);
-                return one_by_one.flat_map(|one| self.commit(one)).collect();
+                return one_by_one.flat_map(|one| self.commit_one(one)).collect();
             }
             Err(Abort::One(failure) | Abort::All(failure)) => failure,
             Err(Abort::Unclear(_)) => Failure::Unclear,
         };
         let answers = batches.iter();
-        answers
-            .map(|_| Err(self.catalog.explain(&failure)))
-            .collect()
+        answers.map(|_| Err(self.explain(&failure))).collect()
+    }
+
+    fn commit_one(&mut self, batch: &[&Batch]) -> Vec<Result<Commit>> {
+        match self.take_turn() {
+            Ok(turn) => self.commit(turn, batch),
+            Err(failure) => vec![Err(self.explain(&failure))],
+        }
     }
 
     /// Does what is to be done now and then, when nobody waits.
@@ -195,14 +244,13 @@ impl Committer {
         }
     }
 
-    fn try_all(&mut self, batches: &[&Batch]) -> Result<Done, Abort> {
+    fn try_all(&mut self, mut turn: Turn, batches: &[&Batch]) -> Result<Done, Abort> {
         let mut tries = 0;
         loop {
             tries += 1;
-            self.connect(RECONNECT_WAIT).map_err(Abort::All)?;
             self.writer.token += 1;
-            let failure = match group::carry_out(&self.hands, &self.catalog, &self.writer, batches)
-            {
+            let (hands, writer) = (&self.hands, &self.writer);
+            let failure = match group::carry_out(hands, &self.catalog, writer, &turn, batches) {
                 Ok(done) => return Ok(done),
                 Err(Abort::Unclear(done)) => match self.clear_up() {
                     Some(true) => return Ok(done),
@@ -227,6 +275,7 @@ impl Committer {
                 self.hands.drop_connection();
             }
             thread::sleep(pause(tries));
+            turn = self.take_turn().map_err(Abort::All)?;
         }
     }
 

@@ -23,7 +23,8 @@ pub struct PostgresConfig {
     pub schema_name: String,
     /// Connections for reads; writes and the watch have one each beside.
     pub pool: usize,
-    /// How long a write waits for other processes.
+    /// After how long a process that waits for its turn to write begins to wait anew; a call waits as
+    /// long as its own time limit says.
     pub lock_timeout: Duration,
     /// The longest time that the server works on one statement of a read, beside the time limits of
     /// calls.
@@ -221,17 +222,17 @@ impl Parameters {
 
 /// Fills in what a URL may leave out.
 fn complete(client: &mut Config) {
-    let variable = |names: [&str; 2]| names.iter().find_map(|name| std::env::var(name).ok());
+    let variable = |names: &[&str]| names.iter().find_map(|name| std::env::var(name).ok());
     if client.get_hosts().is_empty() {
         client.host_path(SOCKETS);
     }
     if client.get_user().is_none()
-        && let Some(user) = variable(["PGUSER", "USER"])
+        && let Some(user) = variable(&["PGUSER", "USER"])
     {
         client.user(user);
     }
     if client.get_password().is_none()
-        && let Some(password) = variable(["PGPASSWORD", "PGPASSWORD"])
+        && let Some(password) = variable(&["PGPASSWORD"])
     {
         client.password(password);
     }

@@ -59,6 +59,12 @@ impl Failure {
             .is_some_and(|state| state.code().starts_with("40"))
     }
 
+    /// Whether a lock was waited for as long as may be: nothing is done, and it may be waited for
+    /// again.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        self.state() == Some(&SqlState::LOCK_NOT_AVAILABLE)
+    }
+
     /// Whether the connection is of no use any more: it is gone, or leads to a server that is going
     /// or takes no writes.
     pub(crate) fn is_lost(&self) -> bool {

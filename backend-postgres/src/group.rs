@@ -44,20 +44,41 @@ pub(crate) enum Abort {
     Unclear(Done),
 }
 
-/// Carries a group out; what is told is durable.
+/// This process's turn to write: a transaction is open, and no other process writes until it ends.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// The seq of the last commit.
+    before: u64,
+}
+
+impl Turn {
+    /// Waits for it.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL, among them that it took longer than a lock may be waited for.
+    pub(crate) fn take(hands: &Hands, catalog: &Catalog) -> Outcome<Self> {
+        let link = hands.link()?;
+        let before = hands.wait(async {
+            link.client.batch_execute(hands.begin_writing()).await?;
+            history::lock_in_force(link, catalog).await
+        })?;
+        Ok(Self { before })
+    }
+}
+
+/// Carries a group out in a turn; what is told is durable.
 pub(crate) fn carry_out(
     hands: &Hands,
     catalog: &Catalog,
     writer: &Writer,
+    turn: &Turn,
     batches: &[&Batch],
 ) -> Result<Done, Abort> {
     let link = hands.link().map_err(Abort::All)?;
-    let before = hands
-        .wait(begin(link, hands, catalog))
-        .map_err(Abort::All)?;
+    let before = turn.before;
     let mut seq = before;
     let (mut known, mut pending) = (Known::default(), Pending::default());
-    prefetch(hands, catalog, &mut known, &mut pending, batches).map_err(Abort::All)?;
+    prefetch(hands, catalog, &mut known, &mut pending, batches).map_err(one_or_all)?;
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
         let settled = settle(hands, catalog, &mut known, &mut pending, batch);
@@ -114,12 +135,6 @@ fn one_or_all(failure: Failure) -> Abort {
     } else {
         Abort::One(failure)
     }
-}
-
-/// Begins a transaction and waits for this process's turn; the seq of the last commit.
-async fn begin(link: Link<'_>, hands: &Hands, catalog: &Catalog) -> Outcome<u64> {
-    link.client.batch_execute(hands.begin_writing()).await?;
-    history::lock_in_force(link, catalog).await
 }
 
 /// Ends the transaction, whatever state it is in.

@@ -150,13 +150,26 @@ impl Thread {
         }
     }
 
+    /// Who gives up before the turn has come is not done.
     fn carry_out(&mut self, jobs: Vec<Job>) {
+        let turn = match self.committer.take_turn() {
+            Ok(turn) => turn,
+            Err(failure) => {
+                for job in jobs {
+                    let error = |_: &Batch| Err(self.committer.explain(&failure));
+                    let answers = job.batches().iter().map(error).collect();
+                    job.answer(answers);
+                }
+                return;
+            }
+        };
         let jobs: Vec<Job> = jobs.into_iter().filter(Job::begin).collect();
         if jobs.is_empty() {
+            self.committer.give_back(turn);
             return;
         }
         let batches: Vec<&Batch> = jobs.iter().flat_map(Job::batches).collect();
-        let mut answers = self.committer.commit(&batches).into_iter();
+        let mut answers = self.committer.commit(turn, &batches).into_iter();
         for job in jobs {
             let own = answers.by_ref().take(job.batches().len()).collect();
             job.answer(own);

@@ -93,7 +93,7 @@ pub(crate) fn open_at(
         }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
         Some(("postgres" | "postgresql", _)) => {
-            postgres(&common.store, schema, purpose)?
+            postgres(url, schema, purpose)?
         }
         _ if Path::new(&common.store).is_dir() => {
             return Err(Failure::misused(format!(

@@ -271,6 +271,17 @@ impl Cluster {
         port
     }
 
+    /// Starts it again so that it logs the plan of every statement.
+    pub fn explain_all(&self) {
+        self.kill();
+        let options = [
+            "session_preload_libraries=auto_explain",
+            "auto_explain.log_min_duration=0",
+        ];
+        let [load, all] = options.map(|option| format!("-c {option}"));
+        self.start_with(&["-c listen_addresses=", &load, &all]);
+    }
+
     /// All that it has logged.
     pub fn whole_log(&self) -> String {
         std::fs::read_to_string(self.data().join("server.log")).unwrap_or_default()

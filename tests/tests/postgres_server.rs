@@ -238,9 +238,7 @@ fn pages_are_read_by_their_indexes() {
         return;
     }
     let cluster = Cluster::own();
-    cluster.sql("ALTER SYSTEM SET session_preload_libraries = 'auto_explain'");
-    cluster.sql("ALTER SYSTEM SET auto_explain.log_min_duration = 0");
-    cluster.sql("SELECT pg_reload_conf()");
+    cluster.explain_all();
     let place = Place::on_cluster(&cluster);
     let server = place.serve();
     let developers: Value = (0..50)

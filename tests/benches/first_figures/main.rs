@@ -1,6 +1,7 @@
 //! First figures: get by id, durable new, a page of a list, a search, at 1, 16 and 64 clients, of a
-//! SQLite store and a file store, each beside its limits in the same run: a jsonrpsee server whose
-//! methods do nothing, and rusqlite doing the statements of the store by itself.
+//! SQLite store, a file store and a PostgreSQL store, each beside its limits in the same run: a
+//! jsonrpsee server whose methods do nothing, and rusqlite or tokio-postgres doing the statements of
+//! the store by themselves.
 //!
 //! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench first_figures -- CATALOG`
 //! prints a table in Markdown. CATALOG is a seed file; without one, `examples/catalog.toml`.
@@ -8,6 +9,7 @@
 mod load;
 mod noop;
 mod raw;
+mod raw_postgres;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use load::Figure;
+use osis_tests::postgres::Cluster;
 use serde_json::{Value, json};
 
 const CLIENTS: [usize; 3] = [1, 16, 64];
@@ -241,6 +244,41 @@ async fn measure() {
                 );
             }
             println!();
+        }
+    }
+    if osis_tests::postgres::is_there("the figures of PostgreSQL") {
+        measure_postgres(&osis, &catalog, &sqlite).await;
+    }
+}
+
+/// The PostgreSQL store beside tokio-postgres and the SQLite store.
+async fn measure_postgres(osis: &Path, catalog: &Path, sqlite: &Subject) {
+    let cluster = Cluster::own();
+    let url = cluster.url("schema=osis");
+    let postgres = Subject::start(osis, &url, catalog).await;
+    cluster.sql("ANALYZE");
+    println!(
+        "\n| call | clients | postgres:/s | p50 | p99 | raw tokio-postgres/s | of it | sqlite:/s \
+         | of it |\n|---|---|---|---|---|---|---|---|---|"
+    );
+    for (run, kind) in Kind::ALL.into_iter().enumerate() {
+        for clients in CLIENTS {
+            let run = 1000 + run * 100 + clients;
+            let ours = postgres.measure(kind, run, clients).await;
+            let (url, sample) = (cluster.url(""), &postgres.sample);
+            let raw = raw_postgres::run(&url, "osis", sample, kind, run, clients, LENGTH).await;
+            let beside = sqlite.measure(kind, run, clients).await;
+            println!(
+                "| {} | {clients} | {:.0} | {} | {} | {:.0} | {:.2} | {:.0} | {:.2} |",
+                kind.name(),
+                ours.rate,
+                millis(ours.p50),
+                millis(ours.p99),
+                raw.rate,
+                ours.rate / raw.rate,
+                beside.rate,
+                ours.rate / beside.rate,
+            );
         }
     }
 }
