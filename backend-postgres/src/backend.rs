@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::catalog::Catalog;
 use crate::config::PostgresConfig;
 use crate::connection::Connector;
+use crate::copying::Step;
 use crate::readers::Readers;
 use crate::setup::Wanted;
 use crate::snapshot::{PostgresSnapshot, Source};
@@ -97,6 +98,22 @@ impl Backend for PostgresBackend {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.catalog().commits.subscribe()
+    }
+
+    async fn copying(&self) -> Result<Option<String>> {
+        let source = Arc::clone(&self.source);
+        PostgresSnapshot::new(source, Scope::Single, None)
+            .copying()
+            .await
+    }
+
+    async fn begin_copy(&self, of: &str) -> Result<()> {
+        let step = Step::Begin(of.to_owned());
+        self.writer.copy(step).await.map(|_| ())
+    }
+
+    async fn end_copy(&self, seq: u64) -> Result<u64> {
+        self.writer.copy(Step::End(seq)).await
     }
 
     async fn close(&self) -> Result<()> {

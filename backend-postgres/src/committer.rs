@@ -13,6 +13,7 @@ use tokio::runtime::Runtime;
 
 use crate::catalog::Catalog;
 use crate::connection::Connector;
+use crate::copying::{self, Step};
 use crate::error::{Failure, Outcome};
 use crate::group::{self, Abort, Done, Turn};
 use crate::partitions;
@@ -215,6 +216,32 @@ impl Committer {
         };
         let answers = batches.iter();
         answers.map(|_| Err(self.explain(&failure))).collect()
+    }
+
+    /// Takes a step of a copy, durably; answers the last seq behind it.
+    ///
+    /// # Errors
+    /// Those of PostgreSQL. A step whose commit ended unclear may be done; taken again it comes to
+    /// the same.
+    pub(crate) fn copy(&mut self, step: &Step) -> Outcome<u64> {
+        let _turn = self.take_turn()?;
+        let taken = self.hands.link().and_then(|link| {
+            self.hands.wait(async {
+                let seq = copying::take(link, step).await?;
+                link.client.batch_execute("COMMIT").await?;
+                Ok(seq)
+            })
+        });
+        match taken {
+            Ok(seq) => {
+                self.catalog.announce(seq);
+                Ok(seq)
+            }
+            Err(failure) => {
+                self.hands.roll_back();
+                Err(failure)
+            }
+        }
     }
 
     fn commit_one(&mut self, batch: &[&Batch]) -> Vec<Result<Commit>> {

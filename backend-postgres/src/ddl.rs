@@ -188,7 +188,8 @@ pub(crate) fn create_system() -> Vec<String> {
              store_id text NOT NULL,\n  \
              seq bigint NOT NULL,\n  \
              oldest bigint NOT NULL,\n  \
-             schema_hash text NOT NULL\n\
+             schema_hash text NOT NULL,\n  \
+             copying text\n\
              )"
         ),
         format!(

@@ -160,10 +160,9 @@ pub(crate) fn expression(ty: &ObjectType, query: &Query) -> Option<String> {
     (expression.len() <= QUERY_BYTES_MAX).then_some(expression)
 }
 
-/// One term as PostgreSQL reads it; nothing if it is too long for that.
-pub(crate) fn term_expression(ty: &ObjectType, term: &Term) -> Option<String> {
-    let expression = any_field(&text::searchable(ty), term);
-    (expression.len() <= QUERY_BYTES_MAX).then_some(expression)
+/// One term of a query that is not too long, as PostgreSQL reads it.
+pub(crate) fn term_expression(ty: &ObjectType, term: &Term) -> String {
+    any_field(&text::searchable(ty), term)
 }
 
 /// All lexemes that terms are made of; nothing where one is a beginning, which stands for any

@@ -24,6 +24,7 @@ mod changes;
 mod committer;
 mod config;
 mod connection;
+mod copying;
 mod ddl;
 mod dialect;
 mod effects;

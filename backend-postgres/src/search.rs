@@ -4,12 +4,13 @@
 //! is core's to reckon ([`Ranking`]), so a score is what it is on every engine that asks core.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
 use osis_core::backend::{Found, Search};
 use osis_core::object::{Id, Row};
-use osis_core::query::Filter;
-use osis_core::schema::{FieldKind, Type};
+use osis_core::query::{Facet, Filter, Tally};
+use osis_core::schema::{FieldKind, Type, TypeId};
 use osis_core::text::{self, Document, Lengths, Ranking, Term};
 use osis_core::value::Value;
 use osis_sql::query::order;
@@ -20,9 +21,12 @@ use crate::changes::unsigned;
 use crate::error::{Failure, Outcome};
 use crate::fts::{self, Words};
 use crate::lookup;
-use crate::names::{self, SLOTS, WORDS};
+use crate::names::{self, SLOTS, TERMS, WORDS};
 use crate::rows;
 use crate::sql::{Link, Sql};
+
+/// No word is replaced by one that is longer or shorter by more characters.
+const TYPOS_MAX: i64 = 2;
 
 /// Answers a search. Runs in a transaction.
 pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -> Outcome<Found> {
@@ -31,6 +35,7 @@ pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -
         return Ok(Found {
             hits: Vec::new(),
             total: 0,
+            facets: Tally::new(ty, &search.facets).finish(),
         });
     };
     let lengths = link.all_of(&text.lengths, Vec::new()).await?;
@@ -54,10 +59,39 @@ pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -
         objects,
         lengths: Lengths::new(ty, objects, &slots),
     };
+    let rest = asked.rest().await?;
     match search.sort {
-        Some(_) => asked.sorted().await,
-        None => asked.ranked().await,
+        Some(_) => asked.sorted(&rest).await,
+        None => asked.ranked(&rest).await,
     }
+}
+
+/// For each word nothing if it is in the text of a type, else the words there that are like it.
+pub(crate) async fn similar(
+    link: Link<'_>,
+    catalog: &Catalog,
+    type_id: TypeId,
+    words: &[String],
+) -> Outcome<Vec<Option<Vec<String>>>> {
+    let (ty, statements) = catalog.of(type_id);
+    if statements.text.is_none() {
+        return Ok(vec![Some(Vec::new()); words.len()]);
+    }
+    let lengths: BTreeSet<i64> = words
+        .iter()
+        .filter_map(|word| i64::try_from(word.chars().count()).ok())
+        .flat_map(|length| length - TYPOS_MAX..=length + TYPOS_MAX)
+        .collect();
+    let lengths = lengths.into_iter().map(Value::Int).collect();
+    let mut sql = Sql::new(format!("SELECT word FROM {TERMS} WHERE type = "));
+    sql.text(&*ty.name)
+        .push(" AND n > 0 AND char_length(word) = ANY(")
+        .many(lengths, &FieldKind::Int)
+        .push(")");
+    let known = link
+        .all(&sql, |row| Ok(row.try_get::<_, String>(0)?))
+        .await?;
+    Ok(text::similar(words, known.iter().map(String::as_str)))
 }
 
 /// A search with what it is reckoned by.
@@ -79,17 +113,15 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// The page by falling relevance.
-    async fn ranked(&self) -> Outcome<Found> {
-        let rest = self.rest().await?;
+    async fn ranked(&self, rest: &Rest) -> Outcome<Found> {
         // Of a single term all matches are those that it occurs in.
         let counts_itself = self.terms.len() == 1
             && self.search.filter == Filter::EVERY
-            && self.search.query.wanted().len() == 1
             && matches!(self.search.query, text::Query::Term(_));
         let matches = self.matches().await?;
         let found = match counts_itself {
-            true => vec![(matches.len() + rest.len()) as u64],
-            false => self.found().await?,
+            true => vec![(matches.len() + rest.found.len()) as u64],
+            false => self.found(rest).await?,
         };
         let ranking = self.ranking(&found);
         let indexed = matches.into_iter().map(|(id, weights)| {
@@ -98,9 +130,8 @@ impl Asked<'_> {
             let score = weights.fold(0.0, |sum, (term, weight)| sum + ranking.part(term, weight));
             (score, id)
         });
-        let looked_at = rest
-            .iter()
-            .map(|(document, row)| (ranking.score(document), row.id.clone()));
+        let looked_at = rest.found.iter();
+        let looked_at = looked_at.map(|(document, row)| (ranking.score(document), row.id.clone()));
         let mut scored: Vec<(f64, Id)> = indexed.chain(looked_at).collect();
         let total = scored.len() as u64;
         if let Some([Value::Float(last), Value::Str(id)]) = self.search.after.as_deref() {
@@ -121,16 +152,16 @@ impl Asked<'_> {
         Ok(Found {
             hits: hits.collect(),
             total,
+            facets: self.facets(rest).await?,
         })
     }
 
     /// The page in the order of a sort.
-    async fn sorted(&self) -> Outcome<Found> {
-        let rest = self.rest().await?;
-        let ranking_counts = self.found().await?;
-        let ranking = self.ranking(&ranking_counts);
+    async fn sorted(&self, rest: &Rest) -> Outcome<Found> {
+        let found = self.found(rest).await?;
+        let ranking = self.ranking(&found);
         let mut hits: Vec<(f64, Row)> = Vec::new();
-        let mut total = rest.len() as u64;
+        let mut total = rest.found.len() as u64;
         if let (Some(expression), Some(sort)) = (&self.expression, &self.search.sort) {
             let mut sql = self.select(&format!(", {}", select_list(self.ty)));
             self.restrict(&mut sql, expression);
@@ -157,14 +188,18 @@ impl Asked<'_> {
             (Some(sort), Some(after)) => Filter::after(sort.columns(), after, self.ty).matches(row),
             _ => true,
         };
-        let rest = rest.into_iter().filter(|(_, row)| is_after(row));
-        hits.extend(rest.map(|(document, row)| (ranking.score(&document), row)));
+        let beside = rest.found.iter().filter(|(_, row)| is_after(row));
+        hits.extend(beside.map(|(document, row)| (ranking.score(document), row.clone())));
         hits.sort_by(|a, b| match &self.search.sort {
             Some(sort) => sort.compare(&a.1, &b.1),
             None => Ordering::Equal,
         });
         hits.truncate(self.search.limit);
-        Ok(Found { hits, total })
+        Ok(Found {
+            hits,
+            total,
+            facets: self.facets(rest).await?,
+        })
     }
 
     fn ranking(&self, found: &[u64]) -> Ranking<'_> {
@@ -177,29 +212,58 @@ impl Asked<'_> {
     }
 
     /// In how many objects each term occurs.
-    async fn found(&self) -> Outcome<Vec<u64>> {
+    async fn found(&self, rest: &Rest) -> Outcome<Vec<u64>> {
+        let mut counts = rest.counts.clone();
+        // Without an expression, all objects were looked at.
+        if self.expression.is_none() || self.terms.is_empty() {
+            return Ok(counts);
+        }
         let mut sql = Sql::new("SELECT ");
         for (n, term) in self.terms.iter().enumerate() {
+            let table = names::table(self.ty);
             sql.push(if n == 0 { "" } else { ", " });
-            match fts::term_expression(self.ty, term) {
-                Some(expression) => {
-                    let table = names::table(self.ty);
-                    sql.push(&format!(
-                        "(SELECT count(*) FROM {table} t WHERE t.{WORDS} @@ "
-                    ))
-                    .text(expression)
-                    .push("::tsquery)");
-                }
-                // So long a phrase is rare.
-                None => _ = sql.push("0::bigint"),
-            }
+            sql.push(&format!(
+                "(SELECT count(*) FROM {table} t WHERE t.{WORDS} @@ "
+            ))
+            .text(fts::term_expression(self.ty, term))
+            .push("::tsquery)");
         }
         let terms = self.terms.len();
-        let counts = self.link.all(&sql, |row| {
+        let indexed = self.link.all(&sql, |row| {
             let counts = (0..terms).map(|n| Ok(unsigned(row.try_get(n)?)));
             counts.collect::<Outcome<Vec<u64>>>()
         });
-        Ok(counts.await?.pop().unwrap_or_default())
+        let indexed = indexed.await?.pop().unwrap_or_default();
+        counts
+            .iter_mut()
+            .zip(indexed)
+            .for_each(|(sum, n)| *sum += n);
+        Ok(counts)
+    }
+
+    /// The values of the columns that are asked for, counted over all matches.
+    async fn facets(&self, rest: &Rest) -> Outcome<Vec<Facet>> {
+        let columns = &self.search.facets;
+        let mut tally = Tally::new(self.ty, columns);
+        if let (Some(expression), false) = (&self.expression, columns.is_empty()) {
+            let names = columns.iter();
+            let names = names.map(|column| format!("t.{}", names::column(self.ty, *column)));
+            let mut sql = Sql::new(format!(
+                "SELECT {} FROM {} t",
+                names.collect::<Vec<_>>().join(", "),
+                names::table(self.ty)
+            ));
+            self.restrict(&mut sql, expression);
+            let mut rows = std::pin::pin!(self.link.stream(&sql).await?);
+            while let Some(row) = rows.try_next().await? {
+                for (place, column) in columns.iter().enumerate() {
+                    let value = rows::read_column(self.ty, *column, &row, place)?;
+                    tally.add_value(place, &value);
+                }
+            }
+        }
+        rest.found.iter().for_each(|(_, row)| tally.add(row));
+        Ok(tally.finish())
     }
 
     /// The ids of the rows whose words match, each with the weight of every term.
@@ -244,10 +308,6 @@ impl Asked<'_> {
         sql.push(&format!(" WHERE t.{WORDS} @@ "))
             .text(expression)
             .push("::tsquery");
-        self.filter(sql);
-    }
-
-    fn filter(&self, sql: &mut Sql) {
         if self.search.filter != Filter::EVERY {
             sql.push(" AND ");
             Conditions::of(self.ty).write(sql, &self.search.filter);
@@ -268,28 +328,42 @@ impl Asked<'_> {
         Ok(self.terms.iter().map(weigh).collect())
     }
 
-    /// What the search means of the rows whose words do not fit into an index, or of all rows where
-    /// the query does not fit: core looks at them.
-    async fn rest(&self) -> Outcome<Vec<(Document, Row)>> {
-        let mut sql = Sql::new(format!(
-            "SELECT {} FROM {} t WHERE ",
+    /// The rows whose words do not fit into an index, or all rows where the query does not fit: core
+    /// looks at them.
+    async fn rest(&self) -> Outcome<Rest> {
+        let condition = match self.expression {
+            Some(_) => format!("t.{WORDS} IS NULL"),
+            None => "TRUE".to_owned(),
+        };
+        let sql = Sql::new(format!(
+            "SELECT {} FROM {} t WHERE {condition}",
             select_list(self.ty),
             names::table(self.ty)
         ));
-        match self.expression {
-            Some(_) => sql.push(&format!("t.{WORDS} IS NULL")),
-            None => sql.push("TRUE"),
+        let mut rest = Rest {
+            found: Vec::new(),
+            counts: vec![0; self.terms.len()],
         };
-        self.filter(&mut sql);
         let mut rows = std::pin::pin!(self.link.stream(&sql).await?);
-        let mut found = Vec::new();
         while let Some(row) = rows.try_next().await? {
             let row = rows::read(self.ty, &row, 0)?;
             let document = Document::of(self.ty, &row);
-            if self.search.query.matches(&document) {
-                found.push((document, row));
+            for (count, term) in rest.counts.iter_mut().zip(&self.terms) {
+                let mut fields = document.fields().iter();
+                *count += u64::from(fields.any(|field| term.occurs_in(field)));
+            }
+            if self.search.filter.matches(&row) && self.search.query.matches(&document) {
+                rest.found.push((document, row));
             }
         }
-        Ok(found)
+        Ok(rest)
     }
+}
+
+/// What is known of rows by looking at them.
+struct Rest {
+    /// Those that the search means.
+    found: Vec<(Document, Row)>,
+    /// In how many of them, found or not, each term occurs.
+    counts: Vec<u64>,
 }

@@ -16,6 +16,7 @@ use tokio::time::timeout_at;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::config::Pooler;
+use crate::copying;
 use crate::error::{Failure, Outcome};
 use crate::lookup;
 use crate::query;
@@ -84,6 +85,12 @@ impl PostgresSnapshot {
             deadline,
             reader: None,
         }
+    }
+
+    /// What the store is an unfinished copy of.
+    pub(crate) async fn copying(&mut self) -> Result<Option<String>> {
+        let call = self.call(Weight::Point, Statements::One).await?;
+        call.run(copying::read(call.link)).await
     }
 
     async fn call(&mut self, weight: Weight, statements: Statements) -> Result<Call<'_>> {
@@ -175,6 +182,16 @@ impl Snapshot for PostgresSnapshot {
     async fn search(&mut self, search: &Search) -> Result<Found> {
         let call = self.call(Weight::Scan, Statements::Many).await?;
         let found = search::search(call.link, call.catalog, search);
+        call.run(found).await
+    }
+
+    async fn similar(
+        &mut self,
+        type_id: TypeId,
+        words: &[String],
+    ) -> Result<Vec<Option<Vec<String>>>> {
+        let call = self.call(Weight::Scan, Statements::One).await?;
+        let found = search::similar(call.link, call.catalog, type_id, words);
         call.run(found).await
     }
 

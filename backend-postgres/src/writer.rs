@@ -11,12 +11,14 @@ use osis_core::error::{Error, Result};
 use osis_core::queue::{self, Job};
 use osis_host::worker::Worker;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::catalog::Catalog;
 use crate::committer::{Committer, Hands};
 use crate::config::PostgresConfig;
 use crate::connection::Connector;
+use crate::copying::Step;
 use crate::setup::{self, Wanted};
 
 /// The most batches of one group; a single message may hold more.
@@ -28,6 +30,8 @@ const IDLE: Duration = Duration::from_secs(60);
 enum Message {
     /// Carry batches out.
     Apply(Job),
+    /// Take a step of a copy.
+    Copy(Step, oneshot::Sender<Result<u64>>),
     /// Finish.
     Close,
 }
@@ -89,6 +93,15 @@ impl Writer {
         queue::submit(batches, |job| self.inbox.send(Message::Apply(job)).is_ok()).await
     }
 
+    /// Has a step of a copy taken, and waits for it.
+    pub(crate) async fn copy(&self, step: Step) -> Result<u64> {
+        let (answer, waiting) = oneshot::channel();
+        if self.inbox.send(Message::Copy(step, answer)).is_err() {
+            return Err(Error::closed());
+        }
+        waiting.await.unwrap_or_else(|_| Err(Error::closed()))
+    }
+
     /// Lets the thread finish what it was sent, and waits for it. Blocks.
     pub(crate) fn close(&self) {
         self.worker.close();
@@ -146,6 +159,11 @@ impl Thread {
     fn take(&mut self, message: Message, jobs: &mut Vec<Job>) {
         match message {
             Message::Apply(job) => jobs.push(job),
+            Message::Copy(step, answer) => {
+                let taken = self.committer.copy(&step);
+                // Who is gone needs no answer.
+                let _ = answer.send(taken.map_err(|failure| self.committer.explain(&failure)));
+            }
             Message::Close => self.closing = true,
         }
     }

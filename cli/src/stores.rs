@@ -92,9 +92,7 @@ pub(crate) fn open_at(
             }
         }
         Some(("memory", "")) => Arc::new(MemoryBackend::new(Arc::new(schema))),
-        Some(("postgres" | "postgresql", _)) => {
-            postgres(url, schema, purpose)?
-        }
+        Some(("postgres" | "postgresql", _)) => postgres(url, schema, purpose)?,
         _ if Path::new(&common.store).is_dir() => {
             return Err(Failure::misused(format!(
                 "{0:?} does not say what kind of store it is; it is a directory, so use file:{0}",

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::binary::{Served, command};
 use crate::fixture::{self, SHOP_FILE};
-use crate::postgres::Cluster;
+use crate::postgres::{self, Cluster};
 
 /// A kind of store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +27,14 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All kinds.
-    pub const ALL: &[Self] = &[Self::Sqlite, Self::File];
+    /// The kinds that this machine can have; says loudly that `test` leaves one out.
+    pub fn all(test: &str) -> Vec<Self> {
+        let server = postgres::is_there(test).then_some(Self::Postgres);
+        [Self::Sqlite, Self::File]
+            .into_iter()
+            .chain(server)
+            .collect()
+    }
 
     /// As URLs and `osis_info` name it.
     pub fn name(self) -> &'static str {

@@ -21,7 +21,7 @@ const WHO: Principal = Principal::Operator;
 /// A store on each engine, with where it lies if it can be opened again.
 fn stores() -> Vec<(Store, Option<Place>)> {
     let memory: Arc<dyn Backend> = Arc::new(MemoryBackend::new(Arc::new(fixture::schema())));
-    let on_disk = [Kind::Sqlite, Kind::File].map(|kind| {
+    let on_disk = Kind::all("copies on PostgreSQL").into_iter().map(|kind| {
         let place = Place::new(kind);
         (Store::new(place.backend()), Some(place))
     });

@@ -75,7 +75,7 @@ fn run_searches(case: &Case) {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(compare(Kind::ALL, case));
+    runtime.block_on(compare(&Kind::all("random searches on PostgreSQL"), case));
 }
 
 fn config(cases_usual: u32) -> Config {

@@ -241,7 +241,7 @@ fn pages_are_read_by_their_indexes() {
     cluster.explain_all();
     let place = Place::on_cluster(&cluster);
     let server = place.serve();
-    let developers: Value = (0..50)
+    let developers: Value = (0..3000)
         .map(|n| json!({ "id": format!("developer-{n}"), "name": format!("d{n}"), "email": format!("d{n}@x") }))
         .collect();
     server.call(

@@ -205,22 +205,30 @@ pub fn lookups(schema: &Schema, batch: &Batch) -> Vec<Lookup> {
             }
             Op::Import { objects } => {
                 for object in objects {
-                    let (type_id, row) = (object.type_id, &object.row);
-                    lookups.push(Lookup::Id(type_id, row.id.clone()));
-                    for (key, definition) in schema.types[type_id].keys.iter().enumerate() {
-                        let values = definition.of(&row.values);
-                        lookups.extend(values.map(|values| Lookup::Key(type_id, key, values)));
-                    }
-                    reference_lookups(schema, type_id, &row.values, &mut lookups);
+                    row_lookups(schema, object.type_id, &object.row, &mut lookups);
                 }
             }
             Op::Mirror { objects } => {
-                let ids = objects.iter().map(|o| Lookup::Id(o.type_id, o.id.clone()));
-                lookups.extend(ids);
+                for object in objects {
+                    lookups.push(Lookup::Id(object.type_id, object.id.clone()));
+                    if let Some(row) = &object.row {
+                        row_lookups(schema, object.type_id, row, &mut lookups);
+                    }
+                }
             }
         }
     }
     lookups
+}
+
+/// What is looked at for a row that is put in place: who has its id and its keys, what it refers to.
+fn row_lookups(schema: &Schema, type_id: TypeId, row: &Row, lookups: &mut Vec<Lookup>) {
+    lookups.push(Lookup::Id(type_id, row.id.clone()));
+    for (key, definition) in schema.types[type_id].keys.iter().enumerate() {
+        let values = definition.of(&row.values);
+        lookups.extend(values.map(|values| Lookup::Key(type_id, key, values)));
+    }
+    reference_lookups(schema, type_id, &row.values, lookups);
 }
 
 fn draft_lookups(
