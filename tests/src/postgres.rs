@@ -416,7 +416,13 @@ impl Cluster {
             && let Some(schema) = of("schema")
             && !std::thread::panicking()
         {
-            shared.sql(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE"));
+            // A read that was not finished may still hold its tables.
+            shared.sql(&format!(
+                "SELECT pg_terminate_backend(l.pid) FROM pg_locks l \
+                 JOIN pg_class c ON c.oid = l.relation \
+                 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = '{schema}'; \
+                 DROP SCHEMA IF EXISTS {schema} CASCADE"
+            ));
         }
     }
 
