@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use osis_core::backend::{Backend, Scope, Snapshot};
+use osis_core::backend::{Backend, Problem, Scope, Snapshot};
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::schema::Schema;
@@ -94,6 +94,12 @@ impl Backend for SqliteBackend {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.catalog().commits.subscribe()
+    }
+
+    async fn inspect(&self) -> Result<Vec<Problem>> {
+        let scope = Scope::Consistent;
+        let mut snapshot = SqliteSnapshot::new(Arc::clone(&self.source), scope, None);
+        snapshot.inspect().await
     }
 
     async fn copying(&self) -> Result<Option<String>> {

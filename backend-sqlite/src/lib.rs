@@ -36,6 +36,7 @@ mod error;
 mod evaluate;
 mod group;
 mod history;
+mod inspect;
 mod lookup;
 mod names;
 mod place;

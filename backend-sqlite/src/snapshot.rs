@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use osis_core::backend::{Feed, Found, Related, Scan, Scope, Search, Snapshot};
+use osis_core::backend::{Feed, Found, Problem, Related, Scan, Scope, Search, Snapshot};
 use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
@@ -18,6 +18,7 @@ use crate::changes;
 use crate::connection::Limit;
 use crate::copying;
 use crate::error::{Failure, Outcome};
+use crate::inspect;
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
@@ -59,6 +60,12 @@ impl SqliteSnapshot {
             deadline,
             reader: None,
         }
+    }
+
+    /// What SQLite itself finds wrong with the database.
+    pub(crate) async fn inspect(&mut self) -> Result<Vec<Problem>> {
+        self.scan_with(|connection, catalog, _| inspect::run(connection, catalog))
+            .await
     }
 
     /// What the store is an unfinished copy of.

@@ -4,7 +4,7 @@
 //! and what is served: each object against its type, its references, and the keys by which it is
 //! found.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use osis_core::backend::{Problem, Scope};
 use osis_core::batch::{Batch, MirrorObject, Op};
@@ -12,7 +12,7 @@ use osis_core::error::Faults;
 use osis_core::input::{self, Target};
 use osis_core::json::Json;
 use osis_core::output::Whole;
-use osis_core::schema::{FieldKind, Type, TypeId};
+use osis_core::schema::{FieldKind, Schema, Type, TypeId};
 use osis_core::store::{Principal, Reader};
 use osis_core::{Error, ErrorKind, Id, Result, Row, Store, Value};
 
@@ -67,9 +67,11 @@ pub struct Checked {
 /// Those of the engine.
 pub async fn check(store: &Store, mode: Mode, progress: Progress<'_>) -> Result<Checked> {
     let mut checked = Checked::default();
-    let mut by_path: BTreeMap<String, Problem> = BTreeMap::new();
-    let told = store.problems().into_iter();
-    by_path.extend(told.map(|problem| (problem.path.clone(), problem)));
+    let mut told = match store.inspect(&WHO).await {
+        // So damaged that the engine cannot go on looking.
+        Err(error) => vec![damage(error)?],
+        Ok(told) => told,
+    };
     let mut beside = Vec::new();
     for unserved in store.unserved(&WHO).await? {
         match unserved.row {
@@ -78,12 +80,13 @@ pub async fn check(store: &Store, mode: Mode, progress: Progress<'_>) -> Result<
                 type_id: unserved.type_id,
                 row,
             }),
-            Err(problem) => drop(by_path.entry(unserved.path).or_insert(problem)),
+            Err(problem) if told.iter().any(|known| known.path == problem.path) => {}
+            Err(problem) => told.push(problem),
         }
     }
     if !beside.is_empty() {
         let mut look = Look::new(store, beside).await?;
-        look.judge(&mut by_path, &mut checked);
+        look.judge(&mut told, &mut checked);
         if mode == Mode::Repair {
             look.repair(store, &mut checked).await?;
         }
@@ -91,7 +94,7 @@ pub async fn check(store: &Store, mode: Mode, progress: Progress<'_>) -> Result<
     }
     checked
         .problems
-        .extend(by_path.into_values().map(|problem| Finding {
+        .extend(told.into_iter().map(|problem| Finding {
             path: Some(problem.path),
             line: problem.line,
             message: problem.message,
@@ -112,7 +115,7 @@ struct Beside {
 struct Look {
     beside: Vec<Beside>,
     plan: Plan,
-    schema: std::sync::Arc<osis_core::Schema>,
+    schema: Arc<Schema>,
     left: Vec<Finding>,
 }
 
@@ -121,7 +124,7 @@ impl Look {
         let rows = beside.iter().map(|one| (one.type_id, one.row.clone()));
         let source = StoreSource::new(store.clone(), "", rows.collect()).await?;
         let mut opened = source.open().await?;
-        let schema = std::sync::Arc::clone(store.schema());
+        let schema = Arc::clone(store.schema());
         let policy = Policy::KeepOldest;
         let plan = dedup::plan(&schema, &mut *opened.view, policy, &mut |_| {}).await?;
         Ok(Self {
@@ -143,12 +146,12 @@ impl Look {
     }
 
     /// Says of each object why it is not served.
-    fn judge(&mut self, told: &mut BTreeMap<String, Problem>, checked: &mut Checked) {
+    fn judge(&mut self, told: &mut Vec<Problem>, checked: &mut Checked) {
         for one in &self.beside {
             let why = self.why(one);
             let mut finding = self.finding(one, format!("is not served: {why}"));
-            if let Some(problem) = told.remove(&one.path) {
-                finding.line = problem.line;
+            if let Some(at) = told.iter().position(|problem| problem.path == one.path) {
+                finding.line = told.remove(at).line;
             }
             self.left.push(finding);
         }
@@ -243,28 +246,63 @@ fn is_rule(kind: &ErrorKind) -> bool {
     )
 }
 
-/// Looks at all that is served.
+/// Looks at all that is served. Where the engine finds damage, the rest of a type is passed over.
 async fn served(store: &Store, checked: &mut Checked, progress: Progress<'_>) -> Result<()> {
-    let mut reader = store.read(&WHO, Scope::Consistent, None).await?;
     for ty in &store.schema().types {
-        let mut after: Option<Id> = None;
-        loop {
-            let page = reader.page(ty.id, after.as_ref()).await?;
-            let problems = &mut checked.problems;
-            for row in &page.rows {
-                let faults = faults(ty, row)?;
-                problems.extend(faults.map(|message| of_object(ty, &row.id, message)));
-            }
-            references(ty, &page.rows, &mut reader, problems).await?;
-            keys(ty, &page.rows, &mut reader, problems).await?;
-            progress(page.rows.len() as u64);
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-        }
+        let problems = &mut checked.problems;
+        let Err(error) = served_type(store, ty, problems, &mut *progress).await else {
+            continue;
+        };
+        let Problem {
+            path,
+            line,
+            message,
+        } = damage(error)?;
+        problems.push(Finding {
+            path: Some(path),
+            line,
+            type_name: Some(ty.name.clone()),
+            id: None,
+            message,
+        });
     }
     Ok(())
+}
+
+/// The damage that an error tells of; any other error comes back.
+fn damage(error: Error) -> Result<Problem> {
+    match error.kind() {
+        ErrorKind::Corrupt { path, line } => Ok(Problem {
+            path: path.clone(),
+            line: *line,
+            message: error.message().to_owned(),
+        }),
+        _ => Err(error),
+    }
+}
+
+async fn served_type(
+    store: &Store,
+    ty: &Type,
+    problems: &mut Vec<Finding>,
+    progress: Progress<'_>,
+) -> Result<()> {
+    let mut reader = store.read(&WHO, Scope::Consistent, None).await?;
+    let mut after: Option<Id> = None;
+    loop {
+        let page = reader.page(ty.id, after.as_ref()).await?;
+        for row in &page.rows {
+            let faults = faults(ty, row)?;
+            problems.extend(faults.map(|message| of_object(ty, &row.id, message)));
+        }
+        references(ty, &page.rows, &mut reader, problems).await?;
+        keys(ty, &page.rows, &mut reader, problems).await?;
+        progress(page.rows.len() as u64);
+        match page.next {
+            Some(next) => after = Some(next),
+            None => return Ok(()),
+        }
+    }
 }
 
 fn of_object(ty: &Type, id: &Id, message: String) -> Finding {

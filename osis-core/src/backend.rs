@@ -70,6 +70,14 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Looks at what lies below the objects, all of it: what of it is damaged. May take long.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    async fn inspect(&self) -> Result<Vec<Problem>> {
+        Ok(self.problems())
+    }
+
     /// Objects that lie in the store and that it does not serve: what people or a broken older
     /// program left beside those that it does.
     ///

@@ -219,3 +219,35 @@ fn what_others_did_to_a_database_is_named() {
     assert_eq!(told("developer_id refers to"), 20, "{found}");
     assert_eq!(told("version_code"), 1, "{found}");
 }
+
+#[test]
+fn a_damaged_page_is_named() {
+    let place = Place::new(Kind::Sqlite);
+    let seed = place.beside("seed.json");
+    std::fs::write(&seed, osis_tests::fixture::catalogue().to_string()).unwrap();
+    let seeded = place
+        .command(&["seed", seed.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(seeded.status.success(), "{seeded:?}");
+    let file = Connection::open(place.path()).unwrap();
+    let number = |sql: &str| -> usize {
+        let found: u32 = file.query_row(sql, [], |row| row.get(0)).unwrap();
+        found.try_into().unwrap()
+    };
+    let index = "SELECT rootpage FROM sqlite_schema WHERE name = '_osis_apps$$unique$package_id'";
+    let (page, size) = (number(index), number("PRAGMA page_size"));
+    drop(file);
+    let mut bytes = std::fs::read(place.path()).unwrap();
+    bytes[page * size - size / 2..page * size].fill(0xff);
+    std::fs::write(place.path(), bytes).unwrap();
+    let output = place.command(&["check", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let found = json_of(&output);
+    let named = format!("{page}");
+    let told = found["problems"].as_array().unwrap().iter().any(|one| {
+        let message = one["message"].as_str().unwrap();
+        message.contains(&named) && one["path"].as_str().unwrap().ends_with("osis.db")
+    });
+    assert!(told, "{found}");
+}

@@ -170,13 +170,13 @@ fn assert_whole(old: &Old, to: &Place) {
             assert_eq!(stored.remove(sid), Some(wanted), "{ty} {sid}");
         }
         if ty == "event" {
-            assert_events(events, stored);
+            assert_events(&events, stored);
         }
     }
 }
 
 /// Events get ids of their own, which carry their time.
-fn assert_events(wanted: Vec<Value>, stored: BTreeMap<String, Value>) {
+fn assert_events(wanted: &[Value], stored: BTreeMap<String, Value>) {
     let mut found = Vec::new();
     for (id, mut object) in stored {
         let at = osis_core::Id::parse(&id).unwrap().uuid_v7_time().unwrap();

@@ -26,7 +26,7 @@ pub(crate) fn unserved(shared: &Shared) -> Result<Vec<Unserved>> {
             continue;
         };
         if state.get(place.type_id, id).is_none() {
-            let row = read(shared, &place, id)?;
+            let row = read(shared, &place, id);
             found.push(Unserved {
                 path: shown(shared, &place),
                 type_id: place.type_id,
@@ -42,18 +42,17 @@ fn shown(shared: &Shared, place: &Place) -> String {
     path.unwrap_or(&place.path).display().to_string()
 }
 
-fn read(shared: &Shared, place: &Place, id: &Id) -> Result<std::result::Result<Row, Problem>> {
+fn read(shared: &Shared, place: &Place, id: &Id) -> std::result::Result<Row, Problem> {
+    let wrong = |(line, message)| Problem {
+        path: shown(shared, place),
+        line,
+        message,
+    };
     let bytes = shared.files.read(&place.path);
-    let bytes = bytes.map_err(|error| io_error(&place.path, &error))?;
+    let bytes = bytes.map_err(|error| wrong((None, format!("cannot be read: {error}"))))?;
     let ty = &shared.schema.types[place.type_id];
-    Ok(match content::content(ty, id, &bytes) {
-        Ok(content) => Ok(row(id, content, place)),
-        Err((line, message)) => Err(Problem {
-            path: shown(shared, place),
-            line,
-            message,
-        }),
-    })
+    let content = content::content(ty, id, &bytes).map_err(wrong)?;
+    Ok(row(id, content, place))
 }
 
 /// What a new file lacks is what it gets when it is taken in: its first revision, its file's time.

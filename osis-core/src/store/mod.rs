@@ -144,9 +144,12 @@ impl Store {
         })
     }
 
-    /// What the operator should mend.
-    pub fn problems(&self) -> Vec<Problem> {
-        self.backend.problems()
+    /// What of the store is damaged; see [`Backend::inspect`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn inspect(&self, _who: &Principal) -> Result<Vec<Problem>> {
+        self.backend.inspect().await
     }
 
     /// Objects that lie in the store and that it does not serve; see [`Backend::unserved`].
