@@ -253,7 +253,7 @@ fn pages_are_read_by_their_indexes() {
             json!({
                 "id": format!("app-{n:05}"), "developer_id": format!("developer-{}", n % 50),
                 "package_id": format!("org.example.n{n}"), "name": format!("name{n} common"),
-                "category": format!("c{}", n % 20), "tags": [format!("t{}", n % 400)],
+                "category": format!("c{}", n % 400), "tags": [format!("t{}", n % 400)],
             })
         })
         .collect();
