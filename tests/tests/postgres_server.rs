@@ -95,7 +95,11 @@ fn writes_go_on_when_the_server_was_killed() {
         for round in 0..number("OSIS_CRASH_ROUNDS").unwrap_or(5) {
             let from = done.load(Ordering::Relaxed);
             while done.load(Ordering::Relaxed) < from + 60 {
-                assert!(!writing.iter().any(|writer| writer.is_finished()));
+                assert!(
+                    !writing
+                        .iter()
+                        .any(std::thread::ScopedJoinHandle::is_finished)
+                );
                 std::thread::sleep(Duration::from_millis(5));
             }
             std::thread::sleep(Duration::from_micros(round * 1777 % 5000));
