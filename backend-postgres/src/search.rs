@@ -39,13 +39,19 @@ pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -
         });
     };
     let lengths = link.all_of(&text.lengths, Vec::new()).await?;
+    let fields = text::searchable(ty);
     let mut objects = 0;
-    let mut slots = Vec::new();
+    // A field that no object has a word in has no row.
+    let mut slots = vec![0; fields.len()];
     for row in &lengths {
-        let n = unsigned(row.try_get(1)?);
-        match row.try_get::<_, i64>(0)? {
-            -1 => objects = n,
-            _ => slots.push(n),
+        let (place, n) = (row.try_get::<_, i64>(0)?, unsigned(row.try_get(1)?));
+        match usize::try_from(place) {
+            Ok(place) => {
+                if let Some(slot) = slots.get_mut(place) {
+                    *slot = n;
+                }
+            }
+            Err(_) => objects = n,
         }
     }
     let asked = Asked {
@@ -53,7 +59,7 @@ pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -
         catalog,
         ty,
         search,
-        fields: text::searchable(ty),
+        fields,
         terms: search.query.wanted(),
         expression: fts::expression(ty, &search.query),
         objects,

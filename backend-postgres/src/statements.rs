@@ -248,7 +248,7 @@ fn text_statements(ty: &Type) -> Option<TextStatements> {
     }
     Some(TextStatements {
         lengths: format!(
-            "SELECT place, n FROM {LENGTHS} WHERE type = {} ORDER BY place",
+            "SELECT place, n FROM {LENGTHS} WHERE type = {}",
             literal(&ty.name)
         ),
     })

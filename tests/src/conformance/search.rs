@@ -23,6 +23,7 @@ cases![each_search:
     terms_and_levels_are_bounded,
     parameters_have_their_forms,
     the_more_relevant_comes_first,
+    fields_without_words_do_not_count,
     equal_relevance_comes_in_the_order_of_ids,
     sort_takes_the_place_of_relevance,
     a_search_sees_every_write_before_it,
@@ -516,6 +517,18 @@ async fn the_more_relevant_comes_first(api: &dyn Api) {
         ids.sort_unstable();
         assert_eq!(ids, first, "{query}: {found}");
     }
+}
+
+async fn fields_without_words_do_not_count(api: &dyn Api) {
+    let product = json!({
+        "sku": "AB-1", "title": null, "unit": "piece", "body": "editor of pictures",
+    });
+    api.ok("product_new", json!({ "data": product })).await;
+    let found = api.ok("product_find", json!({ "query": "editor" })).await;
+    // BM25 of a term that is in the only object, once, in a field of weight 1 and average length.
+    let expected = (0.5_f64 / 1.5).ln_1p() / 2.2;
+    let score = found["hits"][0]["score"].as_f64().unwrap();
+    assert!((score - expected).abs() < 1e-12, "{score} and {expected}");
 }
 
 async fn equal_relevance_comes_in_the_order_of_ids(api: &dyn Api) {
