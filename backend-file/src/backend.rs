@@ -57,6 +57,7 @@ impl FileBackend {
         let Opened {
             shared,
             tree,
+            saved,
             applied,
         } = open::open(config, wanted)?;
         let (text, follower) = TextIndex::open(
@@ -71,7 +72,7 @@ impl FileBackend {
         let lock = shared.slot.beside("turn.lock");
         let ticket = Ticket::open(&lock).map_err(|error| io_error(&lock, &error))?;
         let writer = Writer::start(Arc::clone(&shared), ticket)?;
-        let keeper = Keeper::start(Arc::clone(&shared), tree, applied, writer.submit())?;
+        let keeper = Keeper::start(Arc::clone(&shared), (tree, saved), applied, writer.submit())?;
         let follower = {
             let shared = Arc::clone(&shared);
             Worker::every(FOLLOW, "osis-follower", move || {
@@ -169,16 +170,21 @@ impl Backend for FileBackend {
         let shared = &self.source.shared;
         let problems = shared.problems.list().into_iter();
         problems
-            .map(|(path, fault)| Problem {
-                path: path
-                    .strip_prefix(shared.root())
-                    .unwrap_or(&path)
-                    .display()
-                    .to_string(),
-                line: fault.line,
-                message: fault.message,
-            })
+            .map(|(path, fault)| shared.problem(&path, fault.line, fault.message))
             .collect()
+    }
+
+    async fn inspect(&self) -> Result<Vec<Problem>> {
+        let mut problems = self.problems();
+        let damage = self.blocking(crate::damage::find).await?;
+        // What was noted of the log while opening is among it, unless it was mended since.
+        problems.retain(|known| !known.path.starts_with("log/"));
+        problems.extend(damage);
+        Ok(problems)
+    }
+
+    async fn repair(&self) -> Result<Vec<Problem>> {
+        self.blocking(crate::damage::mend).await
     }
 
     async fn unserved(&self) -> Result<Vec<Unserved>> {

@@ -97,6 +97,13 @@ impl Layout {
         self.log().join("feed.otoml")
     }
 
+    /// Where an entry is put that cannot be read: `log/damaged/000000000012.otoml`.
+    pub(crate) fn damaged(&self, first: u64) -> PathBuf {
+        let entry = self.entry(first);
+        let name = entry.file_name().unwrap_or_default();
+        self.log().join("damaged").join(name)
+    }
+
     /// What the store is an unfinished copy of: `log/copying`; there only as long as it is one.
     pub(crate) fn log_copying(&self) -> PathBuf {
         self.log().join("copying")

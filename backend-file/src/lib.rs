@@ -22,6 +22,7 @@ mod backend;
 mod bodies;
 mod config;
 mod copying;
+mod damage;
 mod error;
 mod files;
 mod home;

@@ -49,6 +49,8 @@ pub(crate) struct Opened {
     pub(crate) shared: Arc<Shared>,
     /// What is known of the objects' files.
     pub(crate) tree: Tree,
+    /// The seq of the catalogue that is saved; none if it was built anew.
+    pub(crate) saved: Option<u64>,
     /// What was taken in while opening, and all that will be: for the keeper.
     pub(crate) applied: Receiver<Arc<Applied>>,
 }
@@ -399,6 +401,7 @@ impl Setup {
             }
             None => None,
         };
+        let saved = usable.as_ref().map(|(state, ..)| state.seq);
         let (state, tree, lineage) = match usable {
             Some(saved) => saved,
             None => {
@@ -442,6 +445,7 @@ impl Setup {
         Ok(Opened {
             shared: Arc::new(shared),
             tree,
+            saved,
             applied,
         })
     }

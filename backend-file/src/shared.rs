@@ -11,6 +11,7 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use osis_core::backend::Problem;
 use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::object::{Id, Row};
 use osis_core::schema::{Schema, Source, TypeId, load};
@@ -331,6 +332,16 @@ impl Shared {
             None,
             format!("{root} cannot be used: {why}; restart this process"),
         ))
+    }
+
+    /// What operators are told of a file.
+    pub(crate) fn problem(&self, path: &Path, line: Option<usize>, message: String) -> Problem {
+        let rel = path.strip_prefix(self.root()).unwrap_or(path);
+        Problem {
+            path: rel.display().to_string(),
+            line,
+            message,
+        }
     }
 
     /// The store's directory, for messages.

@@ -67,6 +67,10 @@ pub struct Checked {
 /// Those of the engine.
 pub async fn check(store: &Store, mode: Mode, progress: Progress<'_>) -> Result<Checked> {
     let mut checked = Checked::default();
+    if mode == Mode::Repair {
+        let repaired = store.repair(&WHO).await?.into_iter();
+        checked.repaired.extend(repaired.map(Finding::from));
+    }
     let mut told = match store.inspect(&WHO).await {
         // So damaged that the engine cannot go on looking.
         Err(error) => vec![damage(error)?],
@@ -92,16 +96,20 @@ pub async fn check(store: &Store, mode: Mode, progress: Progress<'_>) -> Result<
         }
         checked.problems.extend(look.left);
     }
-    checked
-        .problems
-        .extend(told.into_iter().map(|problem| Finding {
+    checked.problems.extend(told.into_iter().map(Finding::from));
+    served(store, &mut checked, progress).await?;
+    Ok(checked)
+}
+
+impl From<Problem> for Finding {
+    fn from(problem: Problem) -> Self {
+        Self {
             path: Some(problem.path),
             line: problem.line,
             message: problem.message,
-            ..Finding::default()
-        }));
-    served(store, &mut checked, progress).await?;
-    Ok(checked)
+            ..Self::default()
+        }
+    }
 }
 
 /// An object that lies in the store and is not served.

@@ -78,6 +78,15 @@ pub trait Backend: fmt::Debug + Send + Sync + 'static {
         Ok(self.problems())
     }
 
+    /// Mends of what [`Self::inspect`] finds what can be mended without losing anything that is
+    /// still there; answers what that was, and what was done.
+    ///
+    /// # Errors
+    /// Those of the engine.
+    async fn repair(&self) -> Result<Vec<Problem>> {
+        Ok(Vec::new())
+    }
+
     /// Objects that lie in the store and that it does not serve: what people or a broken older
     /// program left beside those that it does.
     ///

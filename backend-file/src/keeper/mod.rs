@@ -83,14 +83,15 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// Starts. `applied` has all that was taken into the state since `tree` was true, and tells of
+    /// Starts, with the tree and the seq up to which the caches have what is known, if they do.
+    /// `applied` has all that was taken into the state since the tree was true, and tells of
     /// all that will be.
     ///
     /// # Errors
     /// If the process can have no further thread.
     pub(crate) fn start(
         shared: Arc<Shared>,
-        tree: Tree,
+        known: (Tree, Option<u64>),
         applied: Receiver<Arc<Applied>>,
         submit: Submit,
     ) -> Result<Self> {
@@ -101,7 +102,7 @@ impl Keeper {
         let (sender, first) = channel();
         let _ = orders.send(Order::TakeIn(sender));
         let work = move || {
-            let mut worker = Worker::new(&shared, tree, applied, receiver, submit);
+            let mut worker = Worker::new(&shared, known, applied, receiver, submit);
             worker.watcher = Some(watcher);
             worker.run();
         };

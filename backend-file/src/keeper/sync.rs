@@ -115,13 +115,13 @@ pub(super) struct Clock {
     pruned: Instant,
     /// Changes since what is known was saved.
     pub(super) changes: usize,
-    /// The state when it was saved.
-    saved_seq: u64,
+    /// The state when it was saved; none before that.
+    saved_seq: Option<u64>,
 }
 
 impl Clock {
-    /// From now on, at a seq.
-    pub(super) fn new(now: Instant, seq: u64) -> Self {
+    /// From now on; `saved_seq`: what is saved.
+    pub(super) fn new(now: Instant, saved_seq: Option<u64>) -> Self {
         Self {
             synced: now,
             tidied: now,
@@ -132,7 +132,7 @@ impl Clock {
             tidying: None,
             pruned: now,
             changes: 0,
-            saved_seq: seq,
+            saved_seq,
         }
     }
 }
@@ -144,8 +144,9 @@ impl Worker<'_> {
         if now.duration_since(self.clock.tidied) >= TIDY_EVERY {
             self.tidy(false);
         }
+        let has_news = self.clock.changes > 0 || self.clock.saved_seq.is_none();
         let is_due = self.clock.changes >= SAVE_CHANGES
-            || (self.clock.changes > 0 && now.duration_since(self.clock.saved) >= SAVE_EVERY);
+            || (has_news && now.duration_since(self.clock.saved) >= SAVE_EVERY);
         if is_due {
             self.save();
         }
@@ -344,13 +345,13 @@ impl Worker<'_> {
     /// Saves what is known, so that the next start need not find it out.
     pub(super) fn save(&mut self) {
         self.clock.saved = Instant::now();
-        if self.clock.changes == 0 && self.clock.saved_seq == self.state.seq {
+        if self.clock.changes == 0 && self.clock.saved_seq == Some(self.state.seq) {
             return;
         }
         match crate::save::save(self.shared, &self.state, &self.tree) {
             Ok(()) => {
                 self.clock.changes = 0;
-                self.clock.saved_seq = self.state.seq;
+                self.clock.saved_seq = Some(self.state.seq);
             }
             // Only the next start is slower by that.
             Err(error) => tracing::warn!(%error, "the catalogue could not be saved"),

@@ -132,10 +132,11 @@ enum Round {
 }
 
 impl<'a> Worker<'a> {
-    /// Knows the tree; marks all objects whose files are not what the state has.
+    /// Knows the tree, and the seq up to which that is saved, if it is; marks all objects whose
+    /// files are not what the state has.
     pub(super) fn new(
         shared: &'a Arc<Shared>,
-        tree: Tree,
+        (tree, saved): (Tree, Option<u64>),
         applied: Receiver<Arc<Applied>>,
         orders: Receiver<Order>,
         submit: Submit,
@@ -147,7 +148,7 @@ impl<'a> Worker<'a> {
         let mut worker = Self {
             rank: edits::ranks(&schema),
             turn: Turn::of(shared),
-            clock: super::sync::Clock::new(now, state.seq),
+            clock: super::sync::Clock::new(now, saved),
             shared,
             submit: SubmitBox(submit),
             tree,

@@ -36,15 +36,26 @@ impl Log {
     /// # Errors
     /// Those of the file system.
     pub(crate) fn end_copy(&self, begins: u64) -> Result<()> {
-        let path = self.layout.log_feed();
-        let noted = self.replace(&path, super::oldest::text(begins).as_bytes());
-        noted.map_err(|error| io_error(&path, &error))?;
+        self.begin_feed(begins)?;
         let path = self.layout.log_copying();
         let ended = match self.files.remove(&path) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
             _ => self.sync_parent(&path),
         };
         ended.map_err(|error| io_error(&path, &error))
+    }
+
+    /// Notes durably that the feed begins at a seq, unless it begins later already.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(super) fn begin_feed(&self, begins: u64) -> Result<()> {
+        if self.feed_begins()? >= begins {
+            return Ok(());
+        }
+        let path = self.layout.log_feed();
+        let noted = self.replace(&path, super::oldest::text(begins).as_bytes());
+        noted.map_err(|error| io_error(&path, &error))
     }
 
     /// The lowest seq from which the feed may be read, apart from what the log still has. One look.

@@ -19,6 +19,7 @@
 mod claim;
 mod compact;
 mod copying;
+mod damage;
 mod draft;
 mod entry;
 mod feed;
@@ -47,6 +48,7 @@ use crate::home::Home;
 use crate::layout::{Layout, Numbered, SEGMENT};
 
 pub(crate) use claim::Claim;
+pub(crate) use damage::Damage;
 pub(crate) use entry::{Change, Content, Entry};
 pub(crate) use tip::Tip;
 
@@ -77,6 +79,9 @@ pub(crate) struct Log {
     /// Entries that need not be looked at again to see whether they can be slimmed.
     slim: Mutex<BTreeSet<u64>>,
 }
+
+/// What a person can do about an entry that is missing or damaged.
+const REMEDY: &str = "put it back from a backup, or go on without it with osis check --repair";
 
 /// What lies in `log`.
 #[derive(Debug, Default)]
@@ -221,11 +226,14 @@ impl Log {
             if first <= self.oldest_now()? {
                 break;
             }
-            // Packed since it was listed: then it is not the newest any more either.
-            let Some(entry) = self.read_head(first, schema, hash)? else {
-                return self.head(schema, hash);
+            return match self.read_head(first, schema, hash) {
+                Ok(Some(entry)) => Ok(entry.last),
+                // Packed since it was listed: then it is not the newest any more either.
+                Ok(None) => self.head(schema, hash),
+                // Whoever must read it is told.
+                Err(error) if is_damage(&error) => Ok(first),
+                Err(error) => Err(error),
             };
-            return Ok(entry.last);
         }
         let Some(number) = newest_pack else {
             return self.oldest_now();
@@ -337,15 +345,22 @@ impl Log {
 
     /// The failure of a log in which an entry is missing before others.
     fn missing(&self, first: u64) -> Error {
-        let what = "this entry is missing, although later ones are there";
-        corrupt(&self.layout.entry(first), None, what)
+        let what = format!("this entry is missing, although later ones are there; {REMEDY}");
+        corrupt(&self.layout.entry(first), None, &what)
     }
+}
+
+/// Whether an error tells of something that is not as it was written.
+fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Corrupt { .. })
 }
 
 /// Reads an entry and holds it against its name.
 fn decode(path: &Path, first: u64, schema: &Schema, hash: &str, bytes: &[u8]) -> Result<Entry> {
-    let entry =
-        Entry::decode(schema, hash, bytes).map_err(|what| corrupt(path, line_of(&what), &what))?;
+    let entry = Entry::decode(schema, hash, bytes).map_err(|what| {
+        let line = line_of(&what);
+        corrupt(path, line, &format!("{what}; {REMEDY}"))
+    })?;
     let in_order = entry.changes.is_sorted_by_key(|change| change.seq)
         && entry
             .changes

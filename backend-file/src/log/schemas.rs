@@ -12,7 +12,7 @@ use osis_core::schema::{Schema, Source, load};
 
 use crate::error::{corrupt, io_error};
 
-use super::{Entry, Log, decode, lock};
+use super::{Entry, Log, decode, is_damage, lock};
 
 /// The schemas that were read, by their hash.
 #[derive(Debug, Default)]
@@ -128,8 +128,12 @@ impl Log {
         let unpacked = |segment: &&u64| newest.is_none_or(|newest| **segment > newest);
         for &segment in listing.segments.iter().rev().take_while(unpacked) {
             for first in self.entries(segment)?.into_iter().rev() {
-                let Some(entry) = self.read_head(first, schema, hash)? else {
-                    continue;
+                let entry = match self.read_head(first, schema, hash) {
+                    Ok(Some(entry)) => entry,
+                    Ok(None) => continue,
+                    // Those before it tell, unless it brought the schema.
+                    Err(error) if is_damage(&error) => continue,
+                    Err(error) => return Err(error),
                 };
                 if let Some(text) = entry.new_schema {
                     return self.learn(&text, &self.layout.entry(first)).map(Some);

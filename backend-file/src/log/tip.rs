@@ -14,7 +14,7 @@ use osis_core::schema::Schema;
 use osis_core::time::Time;
 
 use super::pack::{Pack, Slim};
-use super::{Entry, Log};
+use super::{Entry, Log, is_damage};
 
 /// The last entry that was taken into a state.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -68,10 +68,10 @@ fn words(op: ChangeOp, ty: &str, id: &Id, rev: i64, at: Time) -> String {
 
 impl Log {
     /// Whether the log came to a seq by this entry. What can no longer be told, since a pack has left
-    /// it out, is taken for so.
+    /// it out, is taken for so; an entry that is damaged is another.
     ///
     /// # Errors
-    /// `Corrupt`; those of the file system.
+    /// `Corrupt` where a pack is damaged; those of the file system.
     pub(crate) fn has_tip(
         &self,
         seq: u64,
@@ -79,7 +79,10 @@ impl Log {
         schema: &Arc<Schema>,
         hash: &str,
     ) -> Result<bool> {
-        let entry = self.read_head(tip.first, schema, hash)?;
+        let entry = match self.read_head(tip.first, schema, hash) {
+            Err(error) if is_damage(&error) => None,
+            read => read?,
+        };
         // In this order: a pack has the word, and is there before its entries go.
         if let Some(pack) = self.pack_at(tip.first)? {
             return Ok(tip.is_in(&pack, seq));

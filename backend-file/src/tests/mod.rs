@@ -2,6 +2,7 @@
 
 mod access;
 mod caches;
+mod damage;
 mod days;
 mod faults;
 mod kept;

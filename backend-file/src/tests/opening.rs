@@ -23,7 +23,7 @@ plural = 'notes'
 name = { type = 'string', required = true }
 ";
 
-fn open(directory: &TempDir) -> FileBackend {
+pub(super) fn open(directory: &TempDir) -> FileBackend {
     try_open(FileConfig::new(directory.path())).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn try_open(config: FileConfig) -> osis_core::Result<FileBackend> {
 }
 
 /// Makes a note.
-async fn make(backend: &FileBackend, name: &str) -> osis_core::Result<Commit> {
+pub(super) async fn make(backend: &FileBackend, name: &str) -> osis_core::Result<Commit> {
     let draft = Draft {
         id: None,
         values: vec![Some(Value::from(name))],
@@ -44,7 +44,7 @@ async fn make(backend: &FileBackend, name: &str) -> osis_core::Result<Commit> {
 }
 
 /// The names of all notes, in order.
-async fn names(backend: &FileBackend) -> Vec<String> {
+pub(super) async fn names(backend: &FileBackend) -> Vec<String> {
     let scan = Scan {
         type_id: 0,
         filter: Filter::EVERY,
@@ -240,6 +240,24 @@ async fn a_catalogue_of_the_same_history_is_used_again() {
         make(&backend, "a").await.unwrap();
         backend.close().await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn a_catalogue_that_was_built_anew_is_kept() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(&directory);
+    make(&backend, "a").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    std::fs::remove_dir_all(directory.path().join(".osis")).unwrap();
+    let mut built = Vec::new();
+    for _ in 0..2 {
+        let backend = open(&directory);
+        assert_eq!(names(&backend).await, ["a"]);
+        built.push(backend.lineage());
+        backend.close().await.unwrap();
+    }
+    assert_eq!(built[0], built[1], "it was built anew once more");
 }
 
 #[tokio::test]

@@ -152,6 +152,14 @@ impl Store {
         self.backend.inspect().await
     }
 
+    /// Mends what can be mended of that; see [`Backend::repair`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn repair(&self, _who: &Principal) -> Result<Vec<Problem>> {
+        self.backend.repair().await
+    }
+
     /// Objects that lie in the store and that it does not serve; see [`Backend::unserved`].
     ///
     /// # Errors

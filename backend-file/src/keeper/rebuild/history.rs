@@ -20,8 +20,10 @@ use crate::record::Version;
 #[derive(Debug, Default)]
 pub(super) struct History {
     pub(super) stories: HashMap<(TypeId, Id), Story>,
-    /// The records of the feed.
+    /// The records of the feed after [`Self::records_since`].
     pub(super) records: Vec<FeedRecord>,
+    /// From where on none of them is missing.
+    pub(super) records_since: u64,
     /// The last commit.
     pub(super) last: u64,
     /// The entry that it is in, where that is read.
@@ -104,6 +106,23 @@ pub(super) fn begin(ground: &Ground<'_>) -> Result<u64> {
     Ok(head + 1)
 }
 
+/// The entry with a seq, or, where that is missing or damaged, the next one that is not; and whether
+/// something was passed over.
+///
+/// What is passed over is told. This process has what is in files.
+fn next(ground: &Ground<'_>, seq: u64) -> Result<Option<(Entry, bool)>> {
+    let hash = &ground.schema.hash;
+    let found = ground.log.next_whole(seq, ground.schema, hash)?;
+    Ok(found.map(|(entry, passed)| {
+        let has_passed = !passed.is_empty();
+        for damage in passed {
+            let message = damage.message;
+            ground.problems.note(&damage.path, damage.line, message);
+        }
+        (entry, has_passed)
+    }))
+}
+
 impl History {
     /// Reads all entries from one on.
     ///
@@ -116,20 +135,29 @@ impl History {
         let mut end = None;
         if !is_ours {
             let mut seq = begin;
-            while let Some(entry) = ground.log.next(seq, ground.schema, hash)? {
-                end = entry.new_schema.is_some().then_some(seq).or(end);
+            while let Some((entry, _)) = next(ground, seq)? {
+                end = entry.new_schema.is_some().then_some(entry.first).or(end);
                 seq = entry.last + 1;
             }
         }
         let mut history = Self {
             last: begin.saturating_sub(1),
+            records_since: begin.saturating_sub(1),
             ..Self::default()
         };
         while end != Some(history.last + 1) {
-            let seq = history.last + 1;
-            let Some(entry) = ground.log.next(seq, ground.schema, hash)? else {
+            let Some((entry, has_passed)) = next(ground, history.last + 1)? else {
                 break;
             };
+            let seq = entry.first;
+            if has_passed {
+                history.records.clear();
+                // One without changes may stand for what is damaged.
+                history.records_since = match entry.changes.is_empty() {
+                    true => entry.last,
+                    false => seq - 1,
+                };
+            }
             history.last = entry.last;
             history.tip = (entry.schema == *hash).then(|| Tip::of(&entry, ground.schema));
             if entry.schema == *hash {

@@ -115,7 +115,7 @@ fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
     let (mut objects, mut tree) = overlay(ground.schema, base, &history);
     put_kept(&mut objects, &mut tree, kept, &history, ground.schema);
     check::drop_faulty(ground, &mut objects, &mut tree);
-    let state = state_of(ground, objects, &history, begin)?;
+    let state = state_of(ground, objects, &history)?;
     tracing::debug!(
         store = %ground.layout.root().display(),
         objects = state.types.iter().map(|objects| objects.ordinals.len()).sum::<usize>(),
@@ -255,8 +255,8 @@ fn version_of(ty: &osis_core::schema::Type, row: &Row) -> Version {
 }
 
 /// The state with these objects, and the records of the feed that the log's entries have.
-fn state_of(ground: &Ground<'_>, objects: Objects, history: &History, begin: u64) -> Result<State> {
-    let mut state = State::empty(ground.schema, begin.saturating_sub(1));
+fn state_of(ground: &Ground<'_>, objects: Objects, history: &History) -> Result<State> {
+    let mut state = State::empty(ground.schema, history.records_since);
     for (type_id, objects) in objects.into_iter().enumerate() {
         let mut rows: Vec<Row> = objects.into_values().map(|served| served.row).collect();
         rows.sort_unstable_by(|a, b| a.id.cmp(&b.id));

@@ -135,7 +135,7 @@ impl Process {
     fn keep(&mut self, tree: Tree) {
         let received = self.received.lock().unwrap().take().unwrap();
         let (shared, submit) = (Arc::clone(&self.shared), Arc::clone(&self.submit));
-        self.keeper = Some(Keeper::start(shared, tree, received, submit).unwrap());
+        self.keeper = Some(Keeper::start(shared, (tree, None), received, submit).unwrap());
     }
 
     /// Runs the keeper's work here, on this thread, until it ends.
@@ -143,7 +143,7 @@ impl Process {
         let received = self.received.lock().unwrap().take().unwrap();
         let (_orders, receiver) = channel();
         let submit = Arc::clone(&self.submit);
-        let mut worker = Worker::new(&self.shared, tree, received, receiver, submit);
+        let mut worker = Worker::new(&self.shared, (tree, None), received, receiver, submit);
         work(&mut worker);
     }
 

@@ -1,0 +1,36 @@
+//! What of a store's log is damaged, as operators are told of it, and its mending.
+
+use osis_core::backend::Problem;
+use osis_core::error::Result;
+
+use crate::log::Damage;
+use crate::shared::Shared;
+
+/// What is damaged or missing. Blocks: reads all of the log.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn find(shared: &Shared) -> Result<Vec<Problem>> {
+    let found = shared.log.damage(&shared.schema, &shared.schema_hash)?;
+    Ok(told(shared, found))
+}
+
+/// Goes on without what is damaged or missing; what was done. Blocks.
+///
+/// # Errors
+/// Those of the file system.
+pub(crate) fn mend(shared: &Shared) -> Result<Vec<Problem>> {
+    let head = shared.catch_up()?.seq;
+    let mended = shared.log.mend(head, &shared.schema, &shared.schema_hash)?;
+    for damage in &mended {
+        shared.problems.clear(&damage.path);
+    }
+    Ok(told(shared, mended))
+}
+
+fn told(shared: &Shared, damage: Vec<Damage>) -> Vec<Problem> {
+    damage
+        .into_iter()
+        .map(|damage| shared.problem(&damage.path, damage.line, damage.message))
+        .collect()
+}
