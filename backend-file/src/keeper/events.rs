@@ -61,7 +61,13 @@ struct Range {
 impl Events {
     /// Whether nothing waits to be written, apart from what waits for a person.
     pub(super) fn is_written(&self) -> bool {
-        self.ranges.is_empty() && self.changed.is_empty()
+        self.is_written_through(u64::MAX)
+    }
+
+    /// Whether no commit up to one waits to be written.
+    pub(super) fn is_written_through(&self, last: u64) -> bool {
+        self.ranges.iter().all(|range| range.first > last)
+            && self.changed.values().all(|seq| *seq > last)
     }
 
     /// Whether nothing waits to be synced.

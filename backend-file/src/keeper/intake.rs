@@ -53,6 +53,9 @@ impl Worker<'_> {
     /// Takes in an entry of the log.
     pub(super) fn take(&mut self, applied: &Arc<Applied>) {
         let now = Instant::now();
+        if applied.is_own {
+            self.own_seq = applied.state.seq;
+        }
         let due = now + self.patience(applied);
         // Its entry begins behind the one before it; which of its commits a step is of is not told.
         let seq = match applied.state.seq > self.state.seq {

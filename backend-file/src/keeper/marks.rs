@@ -158,16 +158,26 @@ impl Dirty {
         self.seqs.oldest()
     }
 
-    /// Makes all that wait due now.
-    pub(super) fn hurry(&mut self, now: Instant) {
+    /// Whether any is due at some time that waits for a commit up to one.
+    pub(super) fn queues_any_through(&self, last: u64) -> bool {
+        let mut keys = self.queue.values();
+        keys.any(|key| self.marks.get(key).is_some_and(|mark| mark.seq <= last))
+    }
+
+    /// Makes due now all that wait for a commit up to one.
+    pub(super) fn hurry_through(&mut self, last: u64, now: Instant) {
         let late = self.queue.split_off(&(now, 0));
-        for (_, key) in late {
-            self.next += 1;
-            let slot = (now, self.next);
-            if let Some(mark) = self.marks.get_mut(&key) {
+        for (slot, key) in late {
+            let Some(mark) = self.marks.get_mut(&key) else {
+                continue;
+            };
+            let mut slot = slot;
+            if mark.seq <= last {
+                self.next += 1;
+                slot = (now, self.next);
                 mark.slot = Some(slot);
-                self.queue.insert(slot, key);
             }
+            self.queue.insert(slot, key);
         }
     }
 }
@@ -215,7 +225,7 @@ mod tests {
         let mut dirty = Dirty::default();
         dirty.mark(key(1), 3, false, now + Duration::from_secs(9));
         assert!(dirty.pop(now).is_none());
-        dirty.hurry(now);
+        dirty.hurry_through(u64::MAX, now);
         assert!(dirty.pop(now).is_some());
     }
 }

@@ -173,12 +173,12 @@ impl Worker<'_> {
         }
     }
 
-    /// Has all that was written on disk; whether nothing is left of it.
+    /// Has all that was written on disk; whether it is.
     pub(super) fn settle_files(&mut self) -> bool {
         if !self.is_synced() && Instant::now() >= self.clock.sync_from {
             self.sync();
         }
-        self.is_synced() && self.is_folded()
+        self.is_synced()
     }
 
     fn is_synced(&self) -> bool {

@@ -3,8 +3,12 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::shared::Shared;
+
+/// How long another process may have the turn before that is told: a turn is some hundred files.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Whose turn it is to fold, among the processes of one host.
 ///
@@ -15,6 +19,8 @@ pub(super) struct Turn {
     path: PathBuf,
     is_needed: bool,
     file: Option<File>,
+    /// Since when another process has it, at each try.
+    refused_since: Option<Instant>,
 }
 
 /// The turn; it ends when this is dropped.
@@ -28,6 +34,7 @@ impl Turn {
             path: shared.layout.derived().join("fold.lock"),
             is_needed: !shared.is_network,
             file: None,
+            refused_since: None,
         }
     }
 
@@ -49,10 +56,28 @@ impl Turn {
             None => self.open()?,
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(Held(Some(file)))),
-            Err(TryLockError::WouldBlock) => Ok(None),
+            Ok(()) => {
+                self.refused_since = None;
+                Ok(Some(Held(Some(file))))
+            }
+            Err(TryLockError::WouldBlock) => {
+                self.refused_since.get_or_insert_with(Instant::now);
+                Ok(None)
+            }
             Err(TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    /// Whether another process has had it for so long that it may be stopped.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.refused_since
+            .is_some_and(|since| since.elapsed() > PATIENCE)
+    }
+
+    /// As if another process had had it for long.
+    #[cfg(test)]
+    pub(super) fn wait_long(&mut self) {
+        self.refused_since = Instant::now().checked_sub(PATIENCE * 2);
     }
 
     /// Opens the lock's file once: what is cloned from it shares its lock.

@@ -37,6 +37,9 @@ const TICK: Duration = Duration::from_millis(40);
 const REST_MAX: Duration = Duration::from_millis(60);
 /// How long closing goes on trying.
 const CLOSE_MAX: Duration = Duration::from_secs(60);
+/// What operators are told of a turn that does not come.
+const STUCK: &str = "another process of this host has had the turn to write objects' files for more \
+    than ten seconds: if it is stopped, let it go on, or end it; until then commits stay in the log";
 /// How long what comes of files that a walk found may take, beyond that they are looked at: one that
 /// lay in the wrong folder is looked at again where it belongs.
 const FOLLOWS: Duration = Duration::from_secs(1);
@@ -100,6 +103,8 @@ pub(super) struct Worker<'a> {
     pub(super) temporaries: u64,
     /// The file of the last failure to write.
     pub(super) failing: Option<PathBuf>,
+    /// The last commit that this process made.
+    pub(super) own_seq: u64,
     /// What is taken in was taken into the state before this process kept files.
     pub(super) is_starting: bool,
     settling: Vec<Sender<()>>,
@@ -172,6 +177,7 @@ impl<'a> Worker<'a> {
             conflicts: HashSet::new(),
             temporaries: 0,
             failing: None,
+            own_seq: 0,
             is_starting: false,
             settling: Vec::new(),
             taking_in: Vec::new(),
@@ -289,9 +295,18 @@ impl<'a> Worker<'a> {
 
     /// Makes all that waits due now.
     fn hurry(&mut self) {
+        self.hurry_through(u64::MAX);
+    }
+
+    /// Makes due now what waits for commits up to one.
+    fn hurry_through(&mut self, last: u64) {
         let now = Instant::now();
-        self.dirty.hurry(now);
-        self.events.iter_mut().for_each(|events| events.hurry(now));
+        self.dirty.hurry_through(last, now);
+        for events in &mut self.events {
+            if !events.is_written_through(last) {
+                events.hurry(now);
+            }
+        }
     }
 
     /// When the next thing is to be folded.
@@ -330,9 +345,15 @@ impl<'a> Worker<'a> {
             return Round::Failed;
         }
         let held = match self.turn.take() {
-            Ok(Some(held)) => held,
+            Ok(Some(held)) => {
+                self.shared.problems.clear(self.turn.path());
+                held
+            }
             // Another process folds, perhaps the same objects.
             Ok(None) => {
+                if self.turn.is_stuck() {
+                    self.shared.problems.note(self.turn.path(), None, STUCK);
+                }
                 self.rest_until = now + COALESCE;
                 return Round::Done;
             }
@@ -396,7 +417,13 @@ impl<'a> Worker<'a> {
 
     /// Whether nothing waits to be written, apart from what waits for a person.
     pub(super) fn is_folded(&self) -> bool {
-        self.dirty.queued() == 0 && self.events.iter().all(Events::is_written)
+        self.is_folded_through(u64::MAX)
+    }
+
+    /// The same of commits up to one.
+    fn is_folded_through(&self, last: u64) -> bool {
+        let events = &mut self.events.iter();
+        !self.dirty.queues_any_through(last) && events.all(|e| e.is_written_through(last))
     }
 
     /// Folds what is due, and has it on disk: once, whatever comes of it.
@@ -415,12 +442,17 @@ impl<'a> Worker<'a> {
         if let Some(watcher) = self.watcher.take() {
             watcher.close();
         }
+        self.drain();
+        // What others commit from now on, or committed after this process did, is theirs to fold.
+        let last = match self.shared.slot.has_others() {
+            true => self.own_seq,
+            false => self.state.seq,
+        };
         let until = Instant::now() + CLOSE_MAX;
         let mut failed = 0;
-        while failed < 3 && Instant::now() < until {
-            self.drain();
-            self.hurry();
-            if self.is_folded() && self.settle_files() {
+        while failed < 3 && Instant::now() < until && !self.turn.is_stuck() {
+            self.hurry_through(last);
+            if self.is_folded_through(last) && self.settle_files() {
                 break;
             }
             match self.fold_due() {
@@ -437,11 +469,12 @@ impl<'a> Worker<'a> {
                 }
             }
         }
-        if !self.is_folded() {
+        if !self.is_folded_through(last) {
             tracing::warn!(
                 objects = self.dirty.queued(),
                 store = %self.shared.root().display(),
-                "not all objects' files are up to date; the log has the rest"
+                "not all objects' files are up to date; the log has the rest, which the next \
+                 process writes"
             );
         }
         self.tidy(true);

@@ -100,6 +100,56 @@ fn many_writes_are_folded_without_falling_behind_for_ever() {
     process.close();
 }
 
+/// As another process has it.
+fn hold_turn(dir: &Path) -> std::fs::File {
+    let path = dir.join(".osis/fold.lock");
+    let file = std::fs::File::create(path).unwrap();
+    file.lock().unwrap();
+    file
+}
+
+#[test]
+fn who_ends_leaves_the_commits_of_others_to_them() {
+    let dir = store();
+    let other = open(dir.path(), Arc::new(Disk), false);
+    other.make(APP, "app-1", &[("name", "one".into())]);
+    let turn = hold_turn(dir.path());
+    let process = start(dir.path());
+    let (sender, ended) = channel();
+    std::thread::spawn(move || {
+        process.close();
+        sender.send(()).unwrap();
+    });
+    // It would not end before the other lets go of the turn.
+    ended
+        .recv_timeout(std::time::Duration::from_secs(30))
+        .unwrap();
+    assert!(!other.path(APP, "app-1").exists());
+    drop(turn);
+    drop(other);
+    let process = start(dir.path());
+    process.close();
+    assert_eq!(names(&dir.path().join("apps")), ["app-1.otoml"]);
+}
+
+#[test]
+fn a_turn_that_does_not_come_is_told() {
+    let dir = store();
+    let process = open(dir.path(), Arc::new(Disk), false);
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    let turn = hold_turn(dir.path());
+    process.work(Tree::default(), |worker| {
+        worker.turn.wait_long();
+        worker.fold_once();
+        let told = process.problems();
+        assert!(told[0].contains("fold.lock: another process"), "{told:?}");
+        drop(turn);
+        worker.fold_once();
+        assert_eq!(process.problems(), [""; 0]);
+    });
+    assert!(process.path(APP, "app-1").exists());
+}
+
 /// How fast files are written: run by hand, with optimisation.
 #[test]
 #[ignore = "a measurement"]
