@@ -176,7 +176,10 @@ impl Backend for FileBackend {
 
     async fn inspect(&self) -> Result<Vec<Problem>> {
         let mut problems = self.problems();
-        let damage = self.blocking(crate::damage::find).await?;
+        let source = Arc::clone(&self.source);
+        let damage = self
+            .blocking(move |shared| crate::damage::find(shared, &source.text))
+            .await?;
         // What was noted of the log while opening is among it, unless it was mended since.
         problems.retain(|known| !known.path.starts_with("log/"));
         problems.extend(damage);

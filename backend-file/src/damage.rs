@@ -1,18 +1,24 @@
-//! What of a store's log is damaged, as operators are told of it, and its mending.
+//! What of a store is damaged below its objects, as operators are told of it, and its mending.
 
 use osis_core::backend::Problem;
 use osis_core::error::Result;
 
 use crate::log::Damage;
 use crate::shared::Shared;
+use crate::text::TextIndex;
 
-/// What is damaged or missing. Blocks: reads all of the log.
+/// What is damaged or missing. Blocks: reads all of the log and of this process's text index.
 ///
 /// # Errors
 /// Those of the file system.
-pub(crate) fn find(shared: &Shared) -> Result<Vec<Problem>> {
+pub(crate) fn find(shared: &Shared, text: &TextIndex) -> Result<Vec<Problem>> {
     let found = shared.log.damage(&shared.schema, &shared.schema_hash)?;
-    Ok(told(shared, found))
+    let mut problems = told(shared, found);
+    problems.extend(text.damaged_files()?.into_iter().map(|path| {
+        let message = "its checksum is wrong; the next start makes the text index anew";
+        shared.problem(&path, None, message.to_owned())
+    }));
+    Ok(problems)
 }
 
 /// Goes on without what is damaged or missing; what was done. Blocks.

@@ -162,10 +162,6 @@ impl TextIndex {
     ///
     /// # Errors
     /// `Unavailable` if the index cannot be read at all.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "for a check of the whole store")
-    )]
     pub(crate) fn damaged_files(&self) -> Result<Vec<PathBuf>> {
         writing::damaged(&self.directory).map_err(Failure::into_error)
     }

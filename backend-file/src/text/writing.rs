@@ -140,6 +140,21 @@ impl Writing {
         })
     }
 
+    /// Reads all of the index.
+    ///
+    /// # Errors
+    /// `Index` if a checksum is wrong.
+    pub(super) fn verify(&self) -> Outcome<()> {
+        let mut damaged = self.writer.index().validate_checksum()?.into_iter();
+        match damaged.next() {
+            None => Ok(()),
+            Some(file) => Err(Failure::Index(format!(
+                "the checksum of {} is wrong",
+                file.display()
+            ))),
+        }
+    }
+
     /// Brings the index into line with a state, whatever it has: what is not of the state goes,
     /// what it lacks comes. Ends early, with `false`, when told to.
     ///
