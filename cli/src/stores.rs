@@ -46,6 +46,9 @@ impl Purpose {
     }
 }
 
+/// How long a command waits for edits in files that go on being taken in.
+const PATIENCE_MAX: Duration = Duration::from_secs(600);
+
 /// Opens the store that the options name.
 ///
 /// # Errors
@@ -135,14 +138,23 @@ fn file(
         ..FileConfig::new(directory)
     };
     let backend = FileBackend::open(config, Some(schema))?;
-    if !backend.take_in(purpose.patience()) && purpose != Purpose::Serve {
-        tracing::warn!(
-            store = %directory.display(),
-            "not all files were looked at in time: the answer may lack edits that were made while \
-             nothing ran"
-        );
+    let is_complete = backend.take_in(purpose.patience());
+    if is_complete || purpose == Purpose::Serve {
+        return Ok(backend);
     }
-    Ok(backend)
+    tracing::warn!(
+        store = %directory.display(),
+        "files that were edited while nothing ran are still being taken in"
+    );
+    // Half of a store must not be taken for all of it.
+    match backend.take_in(PATIENCE_MAX) {
+        true => Ok(backend),
+        false => Err(Failure::new(format!(
+            "error: the edits in {} that were made while nothing ran are not taken in yet; run \
+             osis serve on it until osis_info has no problems, then try again",
+            directory.display()
+        ))),
+    }
 }
 
 fn postgres(url: &str, schema: Schema, purpose: Purpose) -> Result<Arc<dyn Backend>, Failure> {

@@ -120,6 +120,7 @@ impl Worker<'_> {
                     let key = (place.type_id, id);
                     self.add_suspect(&key, &place.path, stamp, true, STILL);
                 }
+                Kind::Conflict => self.note_conflict(&place.path),
                 Kind::Misnamed => self.note_misnamed(place.type_id, &place.path, place.stamp),
                 Kind::Odd => {
                     self.note_odd(&place.path, place.stamp);

@@ -27,12 +27,8 @@ impl Worker<'_> {
             for shard in shards.iter().filter(|name| name.len() == 2) {
                 let shard = folder.join(shard);
                 for name in self.shared.files.list(&shard).unwrap_or_default() {
-                    match names::beside(&name) {
-                        Some(Beside::Conflict) => self.note_conflict(&shard.join(name)),
-                        Some(Beside::Temporary(id)) => {
-                            self.note_leftover(&(ty.id, id), &shard.join(name));
-                        }
-                        None => {}
+                    if let Some(Beside::Temporary(id)) = names::beside(&name) {
+                        self.note_leftover(&(ty.id, id), &shard.join(name));
                     }
                 }
             }

@@ -10,7 +10,7 @@ use osis_core::schema::{Schema, Type, TypeId};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, Stat, openat, statat};
 use rustix::io::Errno;
 
-use super::names;
+use super::names::{self, Beside};
 use super::tree::Tree;
 use super::walk::{Kind, ObjectKey, Place};
 use crate::files::Stamp;
@@ -28,6 +28,8 @@ pub(super) enum Role {
     Top,
     /// Of the objects whose ids end in this. No id may: then all in it are misplaced.
     Shard([u8; 2]),
+    /// One that a person has made or renamed: all in it are misplaced.
+    Other,
     /// Of a log type: of a year.
     Year,
     /// Of a log type: of a month.
@@ -74,13 +76,14 @@ impl Folder {
         }
     }
 
-    /// A directory in this one; nothing if it is none of ours. People may keep others beside them.
+    /// A directory in this one; nothing if it is hidden, or where there are none.
     pub(super) fn child(&self, ty: &Type, name: &str) -> Option<Self> {
         let role = match (self.role, ty.log().is_some(), name.as_bytes()) {
             (Role::Top, false, &[a, b]) if a != b'.' => Role::Shard([a, b]),
             (Role::Top, true, digits) if is_number(digits, 4) => Role::Year,
             (Role::Year, true, digits) if is_number(digits, 2) => Role::Month,
-            _ => return None,
+            (_, _, &[b'.', ..]) => return None,
+            _ => Role::Other,
         };
         Some(Self {
             path: self.path.join(name),
@@ -98,7 +101,7 @@ impl Folder {
     /// What a file of this name in this directory is; nothing if the name is none of ours.
     pub(super) fn kind_of(&self, ty: &Type, name: &str) -> Option<Kind> {
         let Some(stem) = stem_of(ty, name) else {
-            return is_try(name).then_some(Kind::Misnamed);
+            return kind_beside(name);
         };
         let fits = self.fits(ty, stem);
         Some(match ty.log() {
@@ -138,15 +141,19 @@ fn stem_of<'n>(ty: &Type, name: &'n str) -> Option<&'n str> {
     is_ours.then_some(stem)
 }
 
-/// Whether somebody who gave a file this name may think that it is read: it has our ending, and is
-/// neither hidden nor a copy that the store has made.
-fn is_try(name: &str) -> bool {
+/// What a file is that has none of the names which are read: a copy that the store has made, or one
+/// of which somebody may think that it is read, for it has our ending and is not hidden.
+fn kind_beside(name: &str) -> Option<Kind> {
     let has_ending = name
         .len()
         .checked_sub(SUFFIX.len())
         .and_then(|at| name.get(at..))
         .is_some_and(|ending| ending.eq_ignore_ascii_case(SUFFIX));
-    has_ending && !name.starts_with('.') && names::beside(name).is_none()
+    match names::beside(name) {
+        Some(Beside::Conflict) => Some(Kind::Conflict),
+        Some(Beside::Temporary(_)) => None,
+        None => (has_ending && !name.starts_with('.')).then_some(Kind::Misnamed),
+    }
 }
 
 /// Whether a byte may stand in an id.
@@ -190,7 +197,7 @@ impl<'t> Found<'t> {
         if known == Some(place.stamp) {
             return;
         }
-        if !place.stamp.is_file && place.kind != Kind::Misnamed {
+        if !place.stamp.is_file && !matches!(place.kind, Kind::Misnamed | Kind::Conflict) {
             place.kind = Kind::Odd;
         }
         self.places.push(place);
@@ -248,7 +255,8 @@ impl<'t> Found<'t> {
                 self.folders.extend(folder.child(ty, name));
                 continue;
             }
-            if stem.is_none() && kind != FileType::Unknown && !is_try(name) {
+            let beside = kind_beside(name).filter(|_| stem.is_none());
+            if stem.is_none() && kind != FileType::Unknown && beside.is_none() {
                 continue;
             }
             let stamp = match statat(directory.fd()?, raw, AtFlags::SYMLINK_NOFOLLOW) {
@@ -264,11 +272,11 @@ impl<'t> Found<'t> {
             let Some(stem) = stem else {
                 if stamp.is_directory {
                     self.folders.extend(folder.child(ty, name));
-                } else if is_try(name) {
+                } else if let Some(kind) = beside {
                     self.places.push(Place {
                         path: folder.path.join(name),
                         type_id: ty.id,
-                        kind: Kind::Misnamed,
+                        kind,
                         stamp,
                     });
                 }

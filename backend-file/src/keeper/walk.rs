@@ -36,6 +36,8 @@ pub(crate) enum Kind {
     Misplaced(Id),
     /// It has our ending, but a name or a place by which nothing is known of it, so it is not read.
     Misnamed,
+    /// A copy that the store has made of an edit that it did not take.
+    Conflict,
     /// It has the name of an object's or a day's file, but is a directory, a symbolic link or the
     /// like, so it is not read.
     Odd,
@@ -154,7 +156,7 @@ pub(crate) fn look(
         };
         let kind = folder.kind_of(ty, name);
         match (stamp, kind) {
-            (Some(stamp), Some(Kind::Misnamed)) if stamp.is_directory => {}
+            (Some(stamp), Some(Kind::Misnamed | Kind::Conflict)) if stamp.is_directory => {}
             (Some(stamp), Some(kind)) => {
                 let place = Place {
                     path: path.clone(),
@@ -219,6 +221,8 @@ impl Covered {
             Role::Top => drop(self.tops.insert(folder.type_id)),
             Role::Shard(shard) => drop(self.shards.insert((folder.type_id, shard))),
             Role::Year | Role::Month => self.days.push(folder.rel_of("")),
+            // Nothing is known to be there.
+            Role::Other => {}
         }
     }
 

@@ -241,9 +241,16 @@ fn files_in_the_wrong_place_are_brought_home() {
         &dir.path().join("apps/zz/app-3.otoml"),
         "name = \"three\"\n",
     );
+    write(
+        &dir.path().join("apps/mine/deep/app-4.otoml"),
+        "name = \"four\"\n",
+    );
     process.settle();
-    assert!(process.path(APP, "app-2").exists() && process.path(APP, "app-3").exists());
+    for id in ["app-2", "app-3", "app-4"] {
+        assert!(process.path(APP, id).exists(), "{id}");
+    }
     assert_eq!(process.name("app-3").as_deref(), Some("three"));
+    assert_eq!(process.name("app-4").as_deref(), Some("four"));
     assert_eq!(process.name("app-1").as_deref(), Some("one"));
     let problems = process.problems();
     assert!(
@@ -261,7 +268,30 @@ fn files_in_the_wrong_place_are_brought_home() {
     process.settle();
     assert_eq!(process.row(APP, "app-1").unwrap().rev, 1);
     assert!(process.path(APP, "app-1").exists());
+    // So are those of a folder that got another name.
+    let folder = process.path(APP, "app-1").parent().unwrap().to_owned();
+    std::fs::rename(folder, dir.path().join("apps/old")).unwrap();
+    process.settle();
+    assert_eq!(process.row(APP, "app-1").unwrap().rev, 1);
+    assert!(process.path(APP, "app-1").exists());
     process.close();
+}
+
+#[test]
+fn a_copy_is_told_by_all_processes_until_it_is_gone() {
+    let dir = store();
+    let (one, other) = (start(dir.path()), start(dir.path()));
+    one.make(APP, "app-1", &[("name", "one".into())]);
+    one.settle();
+    let copy = "app-1.conflict-20261121T070000Z.otoml";
+    let copy = one.path(APP, "app-1").with_file_name(copy);
+    write(&copy, "name = \"mine\"\n");
+    let told = |process: &Process| process.problems().iter().any(|p| p.contains("not taken"));
+    assert!(one.until(told) && other.until(told));
+    std::fs::remove_file(copy).unwrap();
+    assert!(one.until(|one| !told(one)) && other.until(|other| !told(other)));
+    one.close();
+    other.close();
 }
 
 #[test]

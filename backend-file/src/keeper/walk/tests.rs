@@ -94,7 +94,7 @@ impl Trial {
                     let day = DayFile::settled(place.stamp, place.type_id, Vec::new());
                     self.tree.days.insert(rel.to_str().unwrap().to_owned(), day);
                 }
-                Kind::Misplaced(_) | Kind::Misnamed | Kind::Odd => {}
+                Kind::Misplaced(_) | Kind::Misnamed | Kind::Conflict | Kind::Odd => {}
             }
         }
     }
@@ -160,6 +160,13 @@ fn names_are_told_apart() {
         ("apps/2c/näher2c.otoml", APP, Kind::Misnamed),
         ("apps/2c/i12c.OTOML", APP, Kind::Misnamed),
         ("apps/2d/b12c.otoml", APP, Kind::Misplaced(id("b12c"))),
+        ("apps/2c/deep/d12c.otoml", APP, Kind::Misplaced(id("d12c"))),
+        ("apps/old/e12c.otoml", APP, Kind::Misplaced(id("e12c"))),
+        (
+            "apps/2c/a12c.conflict-20261121T070000Z.otoml",
+            APP,
+            Kind::Conflict,
+        ),
         ("apps/c12c.otoml", APP, Kind::Misplaced(id("c12c"))),
         ("visits/2026/11/21.otoml", VISIT, Kind::Day),
         ("visits/2026/11/21-import.otoml", VISIT, Kind::Day),

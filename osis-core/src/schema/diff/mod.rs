@@ -177,7 +177,7 @@ pub fn refused(place: &str, reasons: &[String]) -> Error {
         "schema",
         format!(
             "{place} holds a schema that differs in what cannot be changed without loss: {}; \
-             see it with `osis schema plan`, change it with `osis schema apply`",
+             give the schema that it was made with, which `osis schema show` prints",
             reasons.join("; ")
         ),
     )
