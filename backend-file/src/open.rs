@@ -42,6 +42,10 @@ const DEPTH_MAX: usize = 2;
 /// What people keep beside a store's own files without harm: what begins with a dot, and these.
 const BESIDE: &[&str] = &["README", "README.md", "LICENSE", "lost+found"];
 
+/// What is expected in `store.toml`.
+const STORE_FILE: &str = "expected the lines `format = 1` and `id = \"…\"`; put the file back from a \
+    copy or your version control";
+
 /// A store as it is when it was opened.
 #[derive(Debug)]
 pub(crate) struct Opened {
@@ -296,14 +300,17 @@ impl Setup {
     fn store(&self) -> Result<(i64, String)> {
         let path = self.layout.store_file();
         let text = self.text(&path)?;
-        let table: toml_edit::DocumentMut = text
-            .parse()
-            .map_err(|error| corrupt(&path, None, &format!("is no TOML: {error}")))?;
+        let table: toml_edit::DocumentMut =
+            text.parse().map_err(|error: toml_edit::TomlError| {
+                let before = error.span().map(|span| &text[..span.start]);
+                let line = before.map(|before| before.matches('\n').count() + 1);
+                corrupt(&path, line, &format!("{}; {STORE_FILE}", error.message()))
+            })?;
         let format = table.get("format").and_then(toml_edit::Item::as_integer);
         let id = table.get("id").and_then(toml_edit::Item::as_str);
         match (format, id) {
             (Some(format), Some(id)) => Ok((format, id.to_owned())),
-            _ => Err(corrupt(&path, None, "format or id is missing")),
+            _ => Err(corrupt(&path, None, STORE_FILE)),
         }
     }
 
@@ -324,8 +331,9 @@ impl Setup {
     fn agree(&self, wanted: Schema) -> Result<(Log, Arc<Schema>)> {
         let wanted = Arc::new(wanted);
         loop {
-            let stored = Arc::new(self.stored_schema()?);
             let log = Log::open(Arc::clone(&self.files), self.layout.clone())?;
+            self.restore_schema(&log, &wanted)?;
+            let stored = Arc::new(self.stored_schema()?);
             let known = log.schema_in_force(&stored, &stored.hash)?;
             let in_force = known.unwrap_or_else(|| Arc::clone(&stored));
             if in_force.hash != stored.hash {
@@ -342,6 +350,26 @@ impl Setup {
             }
             refuse_reserved(&wanted)?;
             self.apply(&log, &in_force, &wanted)?;
+        }
+    }
+
+    /// Puts `schema.toml` back where somebody has removed it: the log knows what was in it.
+    fn restore_schema(&self, log: &Log, any: &Arc<Schema>) -> Result<()> {
+        let path = self.layout.schema_file();
+        let stamp = self.files.stamp(&path);
+        if stamp.map_err(|error| io_error(&path, &error))?.is_some() {
+            return Ok(());
+        }
+        match log.schema_in_force(any, &any.hash)? {
+            Some(in_force) => {
+                tracing::warn!(path = %path.display(), "was missing and is put back");
+                self.write_schema(&in_force)
+            }
+            None => Err(corrupt(
+                &path,
+                None,
+                "is missing; put back the file in log/schemas under this name",
+            )),
         }
     }
 

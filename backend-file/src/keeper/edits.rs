@@ -77,6 +77,8 @@ impl Worker<'_> {
         let key = &edit.key;
         self.settle(&edit.path);
         let Some((stamp, version)) = edit.seen else {
+            let path = edit.path.display();
+            tracing::info!(%path, "was removed by hand, so its object is deleted");
             self.tree.objects.remove(key);
             self.dirty.release(key, Instant::now());
             return;

@@ -144,7 +144,7 @@ impl Worker<'_> {
     }
 
     /// The object whose file is to lie at a path.
-    fn key_of(&self, type_id: TypeId, path: &Path) -> Option<Key> {
+    pub(super) fn key_of(&self, type_id: TypeId, path: &Path) -> Option<Key> {
         let id = Id::parse(path.file_stem()?.to_str()?)?;
         (self.path_of(type_id, &id) == path).then_some((type_id, id))
     }

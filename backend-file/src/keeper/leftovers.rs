@@ -10,6 +10,7 @@ use super::content::content;
 use super::marks::Key;
 use super::names::{self, Beside};
 use super::worker::Worker;
+use crate::files::Stamp;
 use crate::otoml;
 
 /// How long a file that looks like one of a fold is left to the process that may be at it: a fold
@@ -89,6 +90,15 @@ impl Worker<'_> {
         }
     }
 
+    /// The stamp that is known of the file of an object.
+    fn known_stamp(&self, path: &Path) -> Option<Stamp> {
+        let rel = path.strip_prefix(self.shared.root()).ok()?;
+        let plural = rel.iter().next()?;
+        let ty = self.schema.types.iter().find(|ty| plural == &*ty.plural)?;
+        let key = self.key_of(ty.id, path)?;
+        self.tree.objects.get(&key).map(|known| known.stamp)
+    }
+
     /// Forgets copies that their people have removed.
     pub(super) fn look_at_conflicts(&mut self) {
         let files = Arc::clone(&self.shared.files);
@@ -103,7 +113,13 @@ impl Worker<'_> {
         // A file that was never taken in is missed by nobody else when it goes.
         let held: Vec<PathBuf> = self.held.keys().cloned().collect();
         for path in held {
-            if matches!(files.stamp(&path), Ok(None)) {
+            let is_mended = match files.stamp(&path) {
+                Ok(None) => true,
+                // The file that the store knows was put back.
+                Ok(now) => now == self.known_stamp(&path) && !self.unreadable.contains_key(&path),
+                Err(_) => false,
+            };
+            if is_mended {
                 self.settle(&path);
             }
         }

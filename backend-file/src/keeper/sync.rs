@@ -152,12 +152,22 @@ impl Worker<'_> {
         }
         if now.duration_since(self.clock.conflicts) >= CONFLICTS_EVERY {
             self.clock.conflicts = now;
+            self.look_for_home();
             self.keep_waiting();
             self.look_at_conflicts();
             self.look_at_leftovers(now);
             let (dirty, unsynced) = (&self.dirty, &self.unsynced);
             self.recent
                 .trim(now, |key| dirty.contains(key) || unsynced.contains(key));
+        }
+    }
+
+    /// Tells where the store is no longer where it was: whoever only reads would not notice.
+    fn look_for_home(&self) {
+        let path = self.shared.layout.store_file();
+        match self.shared.log.check_home() {
+            Ok(()) => self.shared.problems.clear(&path),
+            Err(error) => self.shared.problems.note(&path, None, error.message()),
         }
     }
 

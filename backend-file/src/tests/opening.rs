@@ -243,6 +243,68 @@ async fn a_catalogue_of_the_same_history_is_used_again() {
 }
 
 #[tokio::test]
+async fn a_schema_file_that_was_removed_is_put_back() {
+    let directory = TempDir::new().unwrap();
+    let backend = open(&directory);
+    make(&backend, "a").await.unwrap();
+    backend.close().await.unwrap();
+    drop(backend);
+    let file = directory.path().join("schema.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    let backend = open(&directory);
+    assert_eq!(names(&backend).await, ["a"]);
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_broken_store_file_is_named_with_its_line() {
+    let directory = TempDir::new().unwrap();
+    open(&directory).close().await.unwrap();
+    let file = directory.path().join("store.toml");
+    std::fs::write(&file, "format = 1\nid = ]\n").unwrap();
+    let error = try_open(FileConfig::new(directory.path())).unwrap_err();
+    let message = error.message();
+    assert!(message.contains("store.toml, line 2: "), "{message}");
+    assert!(message.contains("put the file back"), "{message}");
+    assert!(!message.contains('\n'), "{message}");
+}
+
+#[tokio::test]
+async fn a_store_that_was_moved_is_told_of_to_who_only_reads() {
+    let folder = TempDir::new().unwrap();
+    let (here, there) = (folder.path().join("here"), folder.path().join("there"));
+    let backend = try_open(FileConfig::new(&here)).unwrap();
+    make(&backend, "a").await.unwrap();
+    backend.settle();
+    std::fs::rename(&here, &there).unwrap();
+    let begun = Instant::now();
+    while !backend
+        .problems()
+        .iter()
+        .any(|problem| problem.message.contains("moved or removed"))
+    {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "{:?}",
+            backend.problems()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    std::fs::rename(&there, &here).unwrap();
+    while !backend.problems().is_empty() {
+        assert!(
+            begun.elapsed() < Duration::from_secs(40),
+            "{:?}",
+            backend.problems()
+        );
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    backend.close().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_catalogue_that_was_built_anew_is_kept() {
     let directory = TempDir::new().unwrap();
     let backend = open(&directory);

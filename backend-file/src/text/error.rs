@@ -1,8 +1,10 @@
 //! What goes wrong within the index, before anybody is told.
 
-use osis_core::error::Error;
+use std::io;
+
+use osis_core::error::{Error, ErrorKind};
 use tantivy::TantivyError;
-use tantivy::directory::error::LockError;
+use tantivy::directory::error::{LockError, OpenWriteError};
 
 use crate::error::unavailable;
 
@@ -11,6 +13,8 @@ use crate::error::unavailable;
 pub(super) enum Failure {
     /// The index is damaged or cannot be read or written: making it anew may help.
     Index(String),
+    /// There is no room on the disk.
+    Full(String),
     /// What would come up again with a new index: time is over, or an object cannot be read.
     Told(Error),
 }
@@ -19,13 +23,29 @@ pub(super) enum Failure {
 pub(super) type Outcome<T> = Result<T, Failure>;
 
 impl Failure {
+    fn of_io(error: &io::Error) -> Self {
+        let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+        match full.contains(&error.kind()) {
+            true => Self::Full(error.to_string()),
+            false => Self::Index(error.to_string()),
+        }
+    }
+
     /// As callers are told of it.
     pub(super) fn into_error(self) -> Error {
         match self {
-            Self::Index(what) => {
-                unavailable(None, "the text index cannot be written or read".to_owned())
-                    .with_source(what)
-            }
+            Self::Index(what) => unavailable(
+                None,
+                format!(
+                    "the text index, among the caches, cannot be written or read ({what}); it is \
+                     tried again, and a restart makes what is missing anew"
+                ),
+            ),
+            Self::Full(what) => Error::new(
+                ErrorKind::StorageFull,
+                "the disk that holds the text index is full",
+            )
+            .with_source(what),
             Self::Told(error) => error,
         }
     }
@@ -38,6 +58,10 @@ impl From<TantivyError> for Failure {
                 let message = "the text index of this cache is used by another process";
                 Self::Told(unavailable(None, message.to_owned()))
             }
+            TantivyError::IoError(error) => Self::of_io(&error),
+            TantivyError::OpenWriteError(OpenWriteError::IoError { io_error, .. }) => {
+                Self::of_io(&io_error)
+            }
             error => Self::Index(error.to_string()),
         }
     }
@@ -45,7 +69,7 @@ impl From<TantivyError> for Failure {
 
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
-        Self::Index(error.to_string())
+        Self::of_io(&error)
     }
 }
 

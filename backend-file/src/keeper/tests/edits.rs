@@ -154,6 +154,23 @@ fn broken_files_stay_and_are_told() {
 }
 
 #[test]
+fn a_problem_goes_with_the_file_that_had_it() {
+    let dir = store();
+    let process = start(dir.path());
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    let (path, aside) = (process.path(APP, "app-1"), dir.path().join("aside"));
+    std::fs::rename(&path, &aside).unwrap();
+    write(&path, "][\n");
+    process.settle();
+    assert_eq!(process.problems().len(), 1);
+    // With the time and size that the store knows.
+    std::fs::rename(&aside, &path).unwrap();
+    assert!(process.until(|process| process.problems().is_empty()));
+    process.close();
+}
+
+#[test]
 fn refused_edits_are_tried_again_when_others_make_room() {
     let dir = store();
     let process = start(dir.path());
