@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use osis_core::backend::{Feed, Found, Related, Scan, Search, Snapshot};
-use osis_core::error::{Error, ErrorKind, Result};
+use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
@@ -256,7 +256,7 @@ impl Snapshot for FileSnapshot {
         let log = &self.source.shared.log;
         let oldest = log.oldest().max(log.feed_begins()?);
         if since < oldest || since > self.state.seq {
-            return Err(gone(oldest, self.state.seq, since));
+            return Err(Error::gone(since, oldest, self.state.seq));
         }
         if let Some(feed) = self.state.feed(since, types, limit, oldest) {
             return Ok(feed);
@@ -280,12 +280,4 @@ impl Snapshot for FileSnapshot {
     async fn seq(&mut self) -> Result<u64> {
         Ok(self.state.seq)
     }
-}
-
-/// The answer to who asks for records that are no longer, or not yet, there.
-pub(crate) fn gone(oldest: u64, last: u64, since: u64) -> Error {
-    Error::new(
-        ErrorKind::Gone { oldest },
-        format!("the change feed goes from {oldest} to {last}, {since} is not in it"),
-    )
 }

@@ -97,7 +97,7 @@ impl Backend for PostgresBackend {
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
-        self.catalog().commits.subscribe()
+        self.catalog().peers.commits()
     }
 
     async fn copying(&self) -> Result<Option<String>> {

@@ -1,15 +1,14 @@
 //! What every part of an open store knows of it, and what its parts tell each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use osis_core::error::Error;
 use osis_core::schema::{Schema, Type, TypeId};
-use tokio::sync::watch;
+use osis_sql::Peers;
 
 use crate::config::PostgresConfig;
 use crate::error::Failure;
-use crate::statements::{Statements, TypeStatements};
+use crate::statements::TypeStatements;
 
 /// What every part of an open store knows of it.
 #[derive(Debug)]
@@ -22,14 +21,10 @@ pub(crate) struct Catalog {
     pub(crate) store_id: String,
     /// The schema in force.
     pub(crate) schema: Arc<Schema>,
-    /// The hash under which the schema stands in the database.
-    pub(crate) schema_hash: String,
-    /// The statements made from it.
-    pub(crate) statements: Statements,
-    /// The seq of the last commit that was seen.
-    pub(crate) commits: watch::Sender<u64>,
-    /// Another process has put another schema in force.
-    stale: AtomicBool,
+    /// The statements made from it, for each type.
+    pub(crate) statements: Vec<TypeStatements>,
+    /// What others do to the store, and this process itself.
+    pub(crate) peers: Peers,
 }
 
 /// What a store is found to be when it is opened.
@@ -52,17 +47,20 @@ impl Catalog {
             place: config.place(),
             config,
             store_id: opened.store_id,
-            statements: Statements::new(&opened.schema),
+            statements: opened
+                .schema
+                .types
+                .iter()
+                .map(TypeStatements::new)
+                .collect(),
             schema: Arc::new(opened.schema),
-            schema_hash: opened.hash,
-            commits: watch::Sender::new(opened.seq),
-            stale: AtomicBool::new(false),
+            peers: Peers::new(opened.hash, opened.seq),
         }
     }
 
     /// A type with its statements.
     pub(crate) fn of(&self, type_id: TypeId) -> (&Type, &TypeStatements) {
-        (&self.schema.types[type_id], self.statements.of(type_id))
+        (&self.schema.types[type_id], &self.statements[type_id])
     }
 
     /// What callers are told of a failure.
@@ -84,33 +82,17 @@ impl Catalog {
         format!("osis_{}", self.store_id)
     }
 
-    /// Wakes those who wait for commits.
-    pub(crate) fn announce(&self, seq: u64) {
-        self.commits.send_if_modified(|last| {
-            let newer = seq > *last;
-            *last = seq.max(*last);
-            newer
-        });
-    }
-
     /// Looks at the schema's hash in the database, and refuses while it is another.
     pub(crate) fn check_schema(&self, hash: &str) -> Result<(), Failure> {
-        let stale = hash != self.schema_hash;
-        if stale != self.stale.swap(stale, Ordering::Relaxed) && stale {
-            tracing::error!(
-                place = self.place,
-                "another process has changed the schema; restart this one"
-            );
-        }
+        self.peers.see_schema(hash, &self.place);
         self.check_fresh()
     }
 
     /// Refuses while another schema was seen in force.
     pub(crate) fn check_fresh(&self) -> Result<(), Failure> {
-        if self.stale.load(Ordering::Relaxed) {
-            Err(Failure::SchemaChanged)
-        } else {
-            Ok(())
+        match self.peers.have_other_schema() {
+            true => Err(Failure::SchemaChanged),
+            false => Ok(()),
         }
     }
 }

@@ -2,26 +2,24 @@
 
 use std::sync::LazyLock;
 
-use osis_core::backend::{Change, ChangeOp, Feed};
-use osis_core::error::{Error, ErrorKind};
-use osis_core::object::Id;
-use osis_core::schema::{FieldKind, TypeId};
+use osis_core::backend::{Change, Feed};
+use osis_core::error::Result;
 use osis_core::time::Time;
 use osis_core::value::Value;
+use osis_sql::feed::{self, Page, Record, Stored};
+use osis_sql::{signed, unsigned};
+use tokio_postgres::types::Type;
 
 use crate::catalog::Catalog;
 use crate::error::{Failure, Outcome};
 use crate::names::{CHANGES, META};
-use crate::rows::{Bind, BindMany};
-use crate::sql::{Bound, Link, Sql};
-use tokio_postgres::types::Type;
+use crate::rows::{Bind, BindMany, read_time};
+use crate::sql::{Bound, Link};
 
 /// Adds records: arrays of seqs, ordinals, types, ids, revs, operations and times.
 pub(crate) static APPEND: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "INSERT INTO {CHANGES} (seq, ordinal, type, id, rev, op, at) \
-         SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)"
-    )
+    let columns = feed::COLUMNS;
+    format!("INSERT INTO {CHANGES} ({columns}) SELECT * FROM unnest($1, $2, $3, $4, $5, $6, $7)")
 });
 
 /// The types of what [`APPEND`] takes.
@@ -34,9 +32,6 @@ pub(crate) const APPENDED: [Type; 7] = [
     Type::TEXT_ARRAY,
     Type::TIMESTAMPTZ_ARRAY,
 ];
-
-static SELECT: LazyLock<String> =
-    LazyLock::new(|| format!("SELECT seq, ordinal, type, id, rev, op, at FROM {CHANGES}"));
 
 /// Records on their way into the feed, column by column.
 #[derive(Debug, Default)]
@@ -90,121 +85,38 @@ pub(crate) fn no_meta() -> Failure {
     Failure::Damaged(format!("{META} is empty"))
 }
 
-/// What a page of the feed comes to.
-pub(crate) enum Page {
-    /// The records.
-    Feed(Feed),
-    /// The position is not, or no longer, in the store.
-    Gone {
-        /// The lowest position that is good.
-        oldest: u64,
-        /// The highest.
-        last: u64,
-    },
-}
-
-impl Page {
-    /// The answer that callers get.
-    pub(crate) fn answer(self, since: u64) -> osis_core::error::Result<Feed> {
-        match self {
-            Self::Feed(feed) => Ok(feed),
-            Self::Gone { oldest, last } => Err(Error::new(
-                ErrorKind::Gone { oldest },
-                format!("the change feed goes from {oldest} to {last}, {since} is not in it"),
-            )),
-        }
-    }
-}
-
-/// Records after `since`, at most `limit` and the rest of the last commit. Runs in a transaction.
+/// A page of the feed, or why there is none. Runs in a transaction.
 pub(crate) async fn read(
     link: Link<'_>,
     catalog: &Catalog,
-    since: u64,
-    types: &[TypeId],
-    limit: usize,
-) -> Outcome<Page> {
+    page: &Page<'_>,
+) -> Outcome<Result<Feed>> {
     static SQL: LazyLock<String> = LazyLock::new(|| format!("SELECT oldest, seq FROM {META}"));
     let rows = link.all_of(&SQL, Vec::new()).await?;
     let row = rows.first().ok_or_else(no_meta)?;
     let (oldest, last) = (unsigned(row.try_get(0)?), unsigned(row.try_get(1)?));
-    if since < oldest || since > last {
-        return Ok(Page::Gone { oldest, last });
+    if let Err(gone) = page.check(oldest, last) {
+        return Ok(Err(gone));
     }
-    let names: Vec<Value> = types
-        .iter()
-        .map(|&ty| Value::from(catalog.schema.types[ty].name.as_str()))
-        .collect();
-    let only_types = |sql: &mut Sql| {
-        if !names.is_empty() {
-            sql.push(" AND type")
-                .among(names.iter(), &FieldKind::String);
-        }
-    };
     let read = |row: &tokio_postgres::Row| record(catalog, row);
-    let mut sql = Sql::new(format!("{} WHERE seq > ", *SELECT));
-    sql.int(signed(since));
-    only_types(&mut sql);
-    sql.push(" ORDER BY seq, ordinal LIMIT ")
-        .limit(limit.max(1));
-    let mut found = link.all(&sql, read).await?;
-    let mut next = last;
-    if found.len() >= limit.max(1)
-        && let Some(Record { seq, ordinal, .. }) = found.last()
-    {
-        next = *seq;
-        let mut sql = Sql::new(format!("{} WHERE seq = ", *SELECT));
-        sql.int(signed(*seq)).push(" AND ordinal > ").int(*ordinal);
-        only_types(&mut sql);
-        sql.push(" ORDER BY ordinal");
-        found.extend(link.all(&sql, read).await?);
+    let mut records = link.all(&page.first(), read).await?;
+    if let Some(rest) = page.rest(&records) {
+        records.extend(link.all(&rest, read).await?);
     }
-    let changes = found
-        .into_iter()
-        .filter_map(|record| record.change)
-        .collect();
-    Ok(Page::Feed(Feed {
-        changes,
-        next,
-        oldest,
-    }))
-}
-
-struct Record {
-    seq: u64,
-    ordinal: i64,
-    /// None of a type that is no longer in the schema.
-    change: Option<Change>,
+    Ok(Ok(page.feed(records, oldest, last)))
 }
 
 fn record(catalog: &Catalog, row: &tokio_postgres::Row) -> Outcome<Record> {
-    let (seq, ordinal) = (unsigned(row.try_get(0)?), row.try_get(1)?);
-    let damaged = || {
-        Failure::Damaged(format!(
-            "a record of commit {seq} in {CHANGES} is not valid"
-        ))
-    };
-    let Some(ty) = catalog.schema.find(row.try_get(2)?) else {
-        return Ok(Record {
-            seq,
-            ordinal,
-            change: None,
-        });
-    };
-    let at = crate::rows::read_time(row, 6)?;
-    let change = Change {
-        seq,
-        type_id: ty.id,
-        id: Id::parse(row.try_get(3)?).ok_or_else(damaged)?,
+    let stored = Stored {
+        seq: unsigned(row.try_get(0)?),
+        ordinal: row.try_get(1)?,
+        type_name: row.try_get(2)?,
+        id: row.try_get(3)?,
         rev: row.try_get(4)?,
-        op: ChangeOp::parse(row.try_get(5)?).ok_or_else(damaged)?,
-        at: at.ok_or_else(damaged)?,
+        op: row.try_get(5)?,
+        at: read_time(row, 6)?,
     };
-    Ok(Record {
-        seq,
-        ordinal,
-        change: Some(change),
-    })
+    Record::of(&catalog.schema, &stored).map_err(Failure::Damaged)
 }
 
 /// The time at which something happens, on its way into PostgreSQL.
@@ -215,14 +127,4 @@ pub(crate) fn now() -> Value {
 /// A time, bound.
 pub(crate) fn at(time: &Value) -> Bound<'_> {
     (Box::new(Bind(time)), Type::TIMESTAMPTZ)
-}
-
-/// A seq as PostgreSQL holds it; it counts commits, so it never comes near the end of either.
-pub(crate) fn signed(seq: u64) -> i64 {
-    i64::try_from(seq).unwrap_or(i64::MAX)
-}
-
-/// A seq as PostgreSQL held it.
-pub(crate) fn unsigned(seq: i64) -> u64 {
-    u64::try_from(seq).unwrap_or(0)
 }

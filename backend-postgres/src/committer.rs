@@ -198,7 +198,7 @@ impl Committer {
     pub(crate) fn commit(&mut self, turn: Turn, batches: &[&Batch]) -> Vec<Result<Commit>> {
         let failure = match self.try_all(turn, batches) {
             Ok(done) => {
-                self.catalog.announce(done.seq);
+                self.catalog.peers.announce(done.seq);
                 return done.answers;
             }
             Err(Abort::One(failure)) if batches.len() > 1 => {
@@ -234,7 +234,7 @@ impl Committer {
         });
         match taken {
             Ok(seq) => {
-                self.catalog.announce(seq);
+                self.catalog.peers.announce(seq);
                 Ok(seq)
             }
             Err(failure) => {

@@ -1,6 +1,8 @@
 //! That a store is an unfinished copy of another, and where its change feed begins afterwards.
 
-use crate::changes::{self, no_meta, signed};
+use osis_sql::signed;
+
+use crate::changes::{self, no_meta};
 use crate::error::Outcome;
 use crate::names::{CHANGES, META};
 use crate::sql::{self, Link};

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use osis_core::schema::{Column, Field, FieldKind, Item, Schema, Type};
+use osis_core::schema::{Column, FieldKind, Schema, Type};
 use osis_core::text;
-use osis_sql::names::fold_name;
-use osis_sql::{Parts, Plan, fold_fields, indexes};
+use osis_sql::{Parts, Plan, columns, indexes, is_indexed_list};
 
 use crate::dialect::Postgres;
 use crate::names::{self, LENGTHS, SLOTS, TERMS, WORDS, literal, quote};
@@ -49,7 +48,7 @@ pub(crate) fn layout(_: &Schema, ty: &Type) -> Layout {
     let time = ty.log().map(|log| ty.fields[log.time].name.clone());
     Layout {
         table: ty.plural.clone(),
-        columns: columns(ty),
+        columns: columns::<Postgres>(ty, |_| String::new()),
         indexes,
         parts: Beside {
             searchable,
@@ -69,7 +68,6 @@ impl Parts for Beside {
 
     fn create(&self, table: &str) -> Vec<String> {
         let mut steps = Vec::new();
-        // Named in a table constraint: a key of a partitioned table holds what partitions it.
         let key = match &self.time {
             Some(time) => format!("\"id\", {}", quote(time)),
             None => "\"id\"".to_owned(),
@@ -243,47 +241,6 @@ pub(crate) fn create_system() -> Vec<String> {
     ]
 }
 
-fn columns(ty: &Type) -> Vec<(String, String)> {
-    let system = [
-        ("id", "text COLLATE \"C\" NOT NULL"),
-        ("rev", "bigint NOT NULL"),
-        ("created_at", "timestamptz(3) NOT NULL"),
-        ("updated_at", "timestamptz(3) NOT NULL"),
-    ];
-    let system = system
-        .into_iter()
-        .map(|(name, kind)| (name.to_owned(), kind.to_owned()));
-    let fields = ty
-        .fields
-        .iter()
-        .map(|field| (field.name.clone(), definition(field)));
-    let folds = fold_fields(ty).map(|field| {
-        (
-            fold_name::<Postgres>(ty, field),
-            "text COLLATE \"C\"".into(),
-        )
-    });
-    system.chain(fields).chain(folds).collect()
-}
-
-fn definition(field: &Field) -> String {
-    let kind = match &field.kind {
-        FieldKind::Int => "bigint",
-        FieldKind::Bool => "boolean",
-        FieldKind::Float => "double precision",
-        FieldKind::Bytes => "bytea",
-        FieldKind::Time => "timestamptz(3)",
-        FieldKind::Json => "json",
-        FieldKind::List(Item::Int) => "bigint[]",
-        FieldKind::List(Item::String) => "text[] COLLATE \"C\"",
-        FieldKind::String | FieldKind::Text | FieldKind::Enum(_) | FieldKind::Ref { .. } => {
-            "text COLLATE \"C\""
-        }
-    };
-    let not_null = if field.required { " NOT NULL" } else { "" };
-    format!("{kind}{not_null}")
-}
-
 /// The references among the types of a schema, as a second wall: by table and name, the statements
 /// that make each and remove it.
 ///
@@ -314,9 +271,4 @@ pub(crate) fn references(schema: &Schema) -> BTreeMap<(String, String), (String,
         }
     }
     found
-}
-
-/// Whether a field is a list that has an index over its items.
-fn is_indexed_list(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::List(_)) && field.index
 }

@@ -1,6 +1,6 @@
 //! How PostgreSQL writes what other databases write in another way.
 
-use osis_core::schema::{Column, Direction, FieldKind, Type};
+use osis_core::schema::{Column, Direction, FieldKind, Item, Type};
 use osis_core::value::Value;
 use osis_sql::Dialect;
 
@@ -15,6 +15,24 @@ pub(crate) struct Postgres;
 impl Dialect for Postgres {
     const TRUE: &'static str = "TRUE";
     const FALSE: &'static str = "FALSE";
+    /// Its key is named in a table constraint: that of a partitioned table holds what partitions it.
+    const ID: &'static str = "text COLLATE \"C\" NOT NULL";
+
+    fn declared(kind: &FieldKind) -> &'static str {
+        match kind {
+            FieldKind::Int => "bigint",
+            FieldKind::Bool => "boolean",
+            FieldKind::Float => "double precision",
+            FieldKind::Bytes => "bytea",
+            FieldKind::Time => "timestamptz(3)",
+            FieldKind::Json => "json",
+            FieldKind::List(Item::Int) => "bigint[]",
+            FieldKind::List(Item::String) => "text[] COLLATE \"C\"",
+            FieldKind::String | FieldKind::Text | FieldKind::Enum(_) | FieldKind::Ref { .. } => {
+                "text COLLATE \"C\""
+            }
+        }
+    }
 
     fn placeholder(n: usize) -> String {
         format!("${n}")

@@ -12,9 +12,10 @@ use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::resolve::{self, Effects, View as _};
 use osis_core::time::Time;
+use osis_sql::signed;
 
 use crate::catalog::Catalog;
-use crate::changes::{at, now, signed};
+use crate::changes::{at, now};
 use crate::committer::{Hands, Writer};
 use crate::effects::{self, Pending};
 use crate::error::{Failure, Outcome};

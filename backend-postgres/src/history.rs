@@ -4,10 +4,10 @@ use std::sync::LazyLock;
 
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
-use osis_sql::Steps;
+use osis_sql::{Steps, unsigned};
 
 use crate::catalog::Catalog;
-use crate::changes::{no_meta, unsigned};
+use crate::changes::no_meta;
 use crate::error::{Failure, Outcome};
 use crate::names::{HISTORY, META};
 use crate::sql::{self, Link};

@@ -14,10 +14,9 @@ use osis_core::schema::{FieldKind, Type, TypeId};
 use osis_core::text::{self, Document, Lengths, Ranking, Term};
 use osis_core::value::Value;
 use osis_sql::query::order;
-use osis_sql::{Conditions, select_list};
+use osis_sql::{Conditions, select_list, unsigned};
 
 use crate::catalog::Catalog;
-use crate::changes::unsigned;
 use crate::error::{Failure, Outcome};
 use crate::fts::{self, Words};
 use crate::lookup;

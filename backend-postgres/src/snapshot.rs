@@ -11,6 +11,7 @@ use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
 use osis_core::schema::{KeyId, TypeId};
 use osis_core::value::Value;
+use osis_sql::feed::Page;
 use tokio::time::timeout_at;
 
 use crate::catalog::Catalog;
@@ -197,8 +198,14 @@ impl Snapshot for PostgresSnapshot {
 
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
         let call = self.call(Weight::Scan, Statements::Many).await?;
-        let page = changes::read(call.link, call.catalog, since, types, limit);
-        call.run(page).await?.answer(since)
+        let page = Page {
+            schema: &call.catalog.schema,
+            since,
+            types,
+            limit,
+        };
+        let found = changes::read(call.link, call.catalog, &page);
+        call.run(found).await?
     }
 
     async fn seq(&mut self) -> Result<u64> {

@@ -4,21 +4,15 @@
 
 use std::fmt;
 
-use osis_core::schema::{Column, FieldKind, Schema, Type, TypeId};
+use osis_core::schema::{Column, FieldKind, Type};
 use osis_core::text;
 use osis_sql::names::key_columns;
-use osis_sql::{all_columns, fold_fields, select_list, written_columns};
+use osis_sql::{all_columns, fold_fields, statements, written_columns};
 use tokio_postgres::types::Type as SqlType;
 
 use crate::dialect::Postgres;
 use crate::names::{self, LENGTHS, SLOTS, WORDS, literal};
 use crate::rows::{array_of, type_of};
-
-/// The statements of all types of a schema.
-#[derive(Debug)]
-pub(crate) struct Statements {
-    types: Vec<TypeStatements>,
-}
 
 /// The statements of one type.
 pub(crate) struct TypeStatements {
@@ -70,43 +64,24 @@ impl fmt::Debug for TypeStatements {
     }
 }
 
-impl Statements {
-    /// Makes the statements of a schema.
-    pub(crate) fn new(schema: &Schema) -> Self {
-        Self {
-            types: schema.types.iter().map(TypeStatements::new).collect(),
-        }
-    }
-
-    /// The statements of a type.
-    pub(crate) fn of(&self, type_id: TypeId) -> &TypeStatements {
-        &self.types[type_id]
-    }
-}
-
 impl TypeStatements {
-    fn new(ty: &Type) -> Self {
+    /// Makes them.
+    pub(crate) fn new(ty: &Type) -> Self {
         let table = names::table(ty);
-        let select = format!("SELECT {} FROM {table} t", select_list(ty));
-        let is_ref = |field: usize| matches!(ty.fields[field].kind, FieldKind::Ref { .. });
-        let field = |field: usize| names::column(ty, Column::Field(field));
+        let select = statements::select(ty);
         let (columns, types) = written(ty);
-        let marks: Vec<String> = (1..=columns.len()).map(|n| format!("${n}")).collect();
-        let all = columns.join(", ");
         Self {
             get: format!("{select} WHERE t.\"id\" = ANY($1)"),
             get_by_key: (0..ty.keys.len())
                 .map(|key| by_key(ty, key, &select))
                 .collect(),
-            referrers: (0..ty.fields.len())
-                .map(|f| match is_ref(f) {
-                    true => format!("{select} WHERE t.{} = $1 ORDER BY t.\"id\"", field(f)),
-                    false => String::new(),
-                })
-                .collect(),
+            referrers: statements::referrers::<Postgres>(ty),
             get_by_content: by_content(ty, &select),
-            insert: format!("INSERT INTO {table} ({all}) VALUES ({})", marks.join(", ")),
-            copy: format!("COPY {table} ({all}) FROM STDIN (FORMAT binary)"),
+            insert: statements::insert::<Postgres>(ty, &columns),
+            copy: format!(
+                "COPY {table} ({}) FROM STDIN (FORMAT binary)",
+                columns.join(", ")
+            ),
             update: update(ty, Extent::Whole),
             update_small: update(ty, Extent::Small),
             remove: remove(ty),

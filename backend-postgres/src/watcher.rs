@@ -121,7 +121,7 @@ impl Watcher {
             }
         };
         match seq {
-            Ok(seq) => self.catalog.announce(seq),
+            Ok(seq) => self.catalog.peers.announce(seq),
             // Kept by the catalog; there is nobody to tell here.
             Err(Failure::SchemaChanged) => {}
             Err(failure) => return Err(failure),

@@ -93,7 +93,7 @@ impl Backend for SqliteBackend {
     }
 
     fn commits(&self) -> watch::Receiver<u64> {
-        self.catalog().commits.subscribe()
+        self.catalog().peers.commits()
     }
 
     async fn inspect(&self) -> Result<Vec<Problem>> {

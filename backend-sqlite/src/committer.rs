@@ -74,7 +74,7 @@ impl Committer {
     pub(crate) fn open(catalog: &Arc<Catalog>) -> Outcome<Self> {
         Ok(Self {
             connection: connection::open(&catalog.config, &catalog.path, Missing::Refuse)?,
-            last_seq: *catalog.commits.borrow(),
+            last_seq: *catalog.peers.commits().borrow(),
             contended: false,
             // A process that was killed may have left something.
             behind: true,
@@ -99,7 +99,7 @@ impl Committer {
         if let Some((before, after)) = done.seqs {
             self.contended = turn.waited() || before != self.last_seq;
             self.last_seq = after;
-            self.catalog.announce(after);
+            self.catalog.peers.announce(after);
         }
         if done.noted {
             self.behind = true;
@@ -115,7 +115,7 @@ impl Committer {
         let seq = copying::take(&self.connection, step)?;
         transaction.commit()?;
         self.last_seq = seq;
-        self.catalog.announce(seq);
+        self.catalog.peers.announce(seq);
         Ok(seq)
     }
 

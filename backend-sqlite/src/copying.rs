@@ -2,9 +2,10 @@
 //!
 //! The note is a table of one row, which is there only as long as the copy is unfinished.
 
+use osis_sql::signed;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use crate::changes::{last_seq, signed};
+use crate::changes::last_seq;
 use crate::error::Outcome;
 use crate::names::{CHANGES, COPYING, META};
 

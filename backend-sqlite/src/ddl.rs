@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use osis_core::schema::{Field, FieldKind, Item, Schema, Type};
 use osis_core::text;
-use osis_sql::{Parts, Plan, fold_fields, indexes};
+use osis_sql::{Parts, Plan, indexes, is_indexed_list};
 
 use crate::dialect::Sqlite;
 use crate::names::{self, PENDING, literal, quote};
@@ -132,66 +132,26 @@ pub(crate) fn create_system() -> Vec<String> {
 }
 
 fn columns(schema: &Schema, ty: &Type) -> Vec<(String, String)> {
-    // The integer key is explicit: the text index refers to it, and VACUUM may renumber one that
-    // is not.
-    let system = [
-        ("_n", "INTEGER PRIMARY KEY"),
-        ("id", "TEXT NOT NULL UNIQUE"),
-        ("rev", "INTEGER NOT NULL"),
-        ("created_at", "TEXT NOT NULL"),
-        ("updated_at", "TEXT NOT NULL"),
-    ];
-    let system = system
-        .into_iter()
-        .map(|(name, kind)| (name.to_owned(), kind.to_owned()));
-    let fields = ty
-        .fields
-        .iter()
-        .map(|field| (field.name.clone(), definition(schema, field)));
-    let folds = fold_fields(ty).map(|field| {
-        (
-            osis_sql::names::fold_name::<Sqlite>(ty, field),
-            "TEXT".into(),
-        )
-    });
-    system.chain(fields).chain(folds).collect()
+    // Explicit: the text index refers to it, and VACUUM may renumber one that is not.
+    let number = ("_n".to_owned(), "INTEGER PRIMARY KEY".to_owned());
+    let more = |field: &Field| constraint(schema, field);
+    std::iter::once(number)
+        .chain(osis_sql::columns::<Sqlite>(ty, more))
+        .collect()
 }
 
-fn definition(schema: &Schema, field: &Field) -> String {
-    let kind = match &field.kind {
-        FieldKind::Int | FieldKind::Bool => "INTEGER",
-        FieldKind::Float => "REAL",
-        FieldKind::Bytes => "BLOB",
-        FieldKind::String
-        | FieldKind::Text
-        | FieldKind::Time
-        | FieldKind::Enum(_)
-        | FieldKind::Ref { .. }
-        | FieldKind::List(_)
-        | FieldKind::Json => "TEXT",
-    };
-    let mut definition = kind.to_owned();
-    if field.required {
-        definition.push_str(" NOT NULL");
-    }
+/// What a field's column promises, as a second wall.
+fn constraint(schema: &Schema, field: &Field) -> String {
     match &field.kind {
-        FieldKind::Bool => {
-            definition.push_str(&format!(" CHECK ({} IN (0, 1))", quote(&field.name)));
-        }
+        FieldKind::Bool => format!(" CHECK ({} IN (0, 1))", quote(&field.name)),
         // No action and deferred: core carries out what a delete means, and within a batch a
         // referrer may be written before what it refers to.
-        FieldKind::Ref { to, .. } => definition.push_str(&format!(
+        FieldKind::Ref { to, .. } => format!(
             " REFERENCES {} (\"id\") DEFERRABLE INITIALLY DEFERRED",
             names::table(&schema.types[*to])
-        )),
-        _ => {}
+        ),
+        _ => String::new(),
     }
-    definition
-}
-
-/// Whether a field is a list whose items stand in a side table.
-pub(crate) fn is_indexed_list(field: &Field) -> bool {
-    matches!(field.kind, FieldKind::List(_)) && field.index
 }
 
 fn list_table(ty: &Type, field: usize) -> Option<(String, ListTable)> {

@@ -21,6 +21,22 @@ pub(crate) enum Sqlite {
 impl Dialect for Sqlite {
     const TRUE: &'static str = "1";
     const FALSE: &'static str = "0";
+    const ID: &'static str = "TEXT NOT NULL UNIQUE";
+
+    fn declared(kind: &FieldKind) -> &'static str {
+        match kind {
+            FieldKind::Int | FieldKind::Bool => "INTEGER",
+            FieldKind::Float => "REAL",
+            FieldKind::Bytes => "BLOB",
+            FieldKind::String
+            | FieldKind::Text
+            | FieldKind::Time
+            | FieldKind::Enum(_)
+            | FieldKind::Ref { .. }
+            | FieldKind::List(_)
+            | FieldKind::Json => "TEXT",
+        }
+    }
 
     fn placeholder(_: usize) -> String {
         "?".to_owned()

@@ -12,10 +12,10 @@ use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::resolve::{Effects, resolve};
 use osis_core::time::Time;
+use osis_sql::signed;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::changes::signed;
 use crate::effects;
 use crate::error::{Failure, Outcome};
 use crate::history;

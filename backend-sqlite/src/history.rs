@@ -4,11 +4,10 @@ use std::sync::LazyLock;
 
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
-use osis_sql::Steps;
+use osis_sql::{Steps, unsigned};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::catalog::Catalog;
-use crate::changes::unsigned;
 use crate::error::{Failure, Outcome};
 use crate::names::{HISTORY, META};
 

@@ -16,7 +16,7 @@ pub(crate) fn get(
     type_id: TypeId,
     id: &Id,
 ) -> Outcome<Option<Row>> {
-    let sql = &catalog.statements.of(type_id).get;
+    let sql = &catalog.statements[type_id].get;
     first(connection, catalog, type_id, sql, [id.as_str()])
 }
 
@@ -27,7 +27,7 @@ pub(crate) fn get_by_number(
     type_id: TypeId,
     number: i64,
 ) -> Outcome<Option<Row>> {
-    let sql = &catalog.statements.of(type_id).get_by_number;
+    let sql = &catalog.statements[type_id].get_by_number;
     first(connection, catalog, type_id, sql, [number])
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn get_by_key(
     key: KeyId,
     values: &[Value],
 ) -> Outcome<Option<Row>> {
-    let sql = &catalog.statements.of(type_id).get_by_key[key];
+    let sql = &catalog.statements[type_id].get_by_key[key];
     first(
         connection,
         catalog,
@@ -56,7 +56,7 @@ pub(crate) fn get_by_content(
     type_id: TypeId,
     values: &[Value],
 ) -> Outcome<Vec<Row>> {
-    let sql = &catalog.statements.of(type_id).get_by_content;
+    let sql = &catalog.statements[type_id].get_by_content;
     let params = rusqlite::params_from_iter(values.iter().map(Bind));
     all(connection, catalog, type_id, sql, params)
 }
@@ -69,7 +69,7 @@ pub(crate) fn referrers(
     field: usize,
     id: &Id,
 ) -> Outcome<Vec<Row>> {
-    let sql = &catalog.statements.of(type_id).referrers[field];
+    let sql = &catalog.statements[type_id].referrers[field];
     all(connection, catalog, type_id, sql, [id.as_str()])
 }
 

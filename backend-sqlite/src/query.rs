@@ -6,11 +6,11 @@ use osis_core::query::aggregate::{Aggregate, Figure, Group, Groups};
 use osis_core::query::{Filter, Sort, Test};
 use osis_core::schema::{Column, Type, TypeId};
 use osis_core::value::Value;
+use osis_sql::is_indexed_list;
 use osis_sql::query as shared;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::ddl::is_indexed_list;
 use crate::dialect::Sqlite;
 use crate::error::Outcome;
 use crate::names;

@@ -14,11 +14,10 @@ use osis_core::schema::diff::{self, SchemaPolicy};
 use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
 use osis_host::turn::Ticket;
-use osis_sql::Steps;
+use osis_sql::{Steps, unsigned};
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
-use crate::changes::unsigned;
 use crate::config::SqliteConfig;
 use crate::connection::{self, Missing};
 use crate::ddl;

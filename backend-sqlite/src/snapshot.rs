@@ -11,6 +11,7 @@ use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
 use osis_core::schema::{KeyId, TypeId};
 use osis_core::value::Value;
+use osis_sql::feed::Page;
 use rusqlite::Connection;
 
 use crate::catalog::Catalog;
@@ -303,11 +304,15 @@ impl Snapshot for SqliteSnapshot {
     async fn changes(&mut self, since: u64, types: &[TypeId], limit: usize) -> Result<Feed> {
         let types = types.to_vec();
         let read = move |connection: &Connection, catalog: &Catalog, _: &Limit| {
-            consistently(connection, || {
-                changes::read(connection, catalog, since, &types, limit)
-            })
+            let page = Page {
+                schema: &catalog.schema,
+                since,
+                types: &types,
+                limit,
+            };
+            consistently(connection, || changes::read(connection, catalog, &page))
         };
-        self.scan_with(read).await?.answer(since)
+        self.scan_with(read).await?
     }
 
     async fn seq(&mut self) -> Result<u64> {

@@ -4,19 +4,12 @@
 
 use std::fmt;
 
-use osis_core::schema::{Column, FieldKind, Schema, Type, TypeId};
+use osis_core::schema::{Column, Type};
 use osis_core::text;
-use osis_sql::{select_list, written_columns};
+use osis_sql::{is_indexed_list, statements, written_columns};
 
-use crate::ddl::is_indexed_list;
 use crate::dialect::Sqlite;
 use crate::names;
-
-/// The statements of all types of a schema.
-#[derive(Debug)]
-pub(crate) struct Statements {
-    types: Vec<TypeStatements>,
-}
 
 /// The statements of one type.
 pub(crate) struct TypeStatements {
@@ -70,33 +63,15 @@ impl fmt::Debug for TypeStatements {
     }
 }
 
-impl Statements {
-    /// Makes the statements of a schema.
-    pub(crate) fn new(schema: &Schema) -> Self {
-        Self {
-            types: schema.types.iter().map(TypeStatements::new).collect(),
-        }
-    }
-
-    /// The statements of a type.
-    pub(crate) fn of(&self, type_id: TypeId) -> &TypeStatements {
-        &self.types[type_id]
-    }
-}
-
 impl TypeStatements {
-    fn new(ty: &Type) -> Self {
+    /// Makes them.
+    pub(crate) fn new(ty: &Type) -> Self {
         let table = names::table(ty);
-        let select = format!("SELECT {} FROM {table} t", select_list(ty));
-        let is_ref = |field: usize| matches!(ty.fields[field].kind, FieldKind::Ref { .. });
+        let select = statements::select(ty);
         let field = |field: usize| names::column(ty, Column::Field(field));
-        let fields = 0..ty.fields.len();
-        let content: Vec<String> = fields
-            .clone()
+        let content: Vec<String> = (0..ty.fields.len())
             .map(|f| format!("t.{} IS ?", field(f)))
             .collect();
-        let all = written_columns::<Sqlite>(ty);
-        let marks = vec!["?"; all.len()].join(", ");
         Self {
             get: format!("{select} WHERE t.\"id\" = ?"),
             get_by_number: format!("{select} WHERE t.\"_n\" = ?"),
@@ -109,12 +84,7 @@ impl TypeStatements {
                     format!("{select} WHERE {}", tests.join(" AND "))
                 })
                 .collect(),
-            referrers: fields
-                .map(|f| match is_ref(f) {
-                    true => format!("{select} WHERE t.{} = ? ORDER BY t.\"id\"", field(f)),
-                    false => String::new(),
-                })
-                .collect(),
+            referrers: statements::referrers::<Sqlite>(ty),
             get_by_content: format!(
                 "{select} WHERE {} ORDER BY t.\"id\"",
                 if content.is_empty() {
@@ -123,7 +93,7 @@ impl TypeStatements {
                     content.join(" AND ")
                 }
             ),
-            insert: format!("INSERT INTO {table} ({}) VALUES ({marks})", all.join(", ")),
+            insert: statements::insert::<Sqlite>(ty, &written_columns::<Sqlite>(ty)),
             update: format!("UPDATE {table} SET \"rev\" = "),
             remove: format!("DELETE FROM {table} WHERE \"id\" = ? RETURNING \"_n\""),
             lists: lists(ty),

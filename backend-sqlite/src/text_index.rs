@@ -35,7 +35,7 @@ pub(crate) fn take_in(
 pub(crate) fn indexed_types(catalog: &Catalog) -> Vec<TypeId> {
     let types = 0..catalog.schema.types.len();
     types
-        .filter(|&type_id| catalog.statements.of(type_id).text.is_some())
+        .filter(|&type_id| catalog.statements[type_id].text.is_some())
         .collect()
 }
 
@@ -95,7 +95,7 @@ pub(crate) fn merge(
     type_id: TypeId,
     step: Merge,
 ) -> Outcome<bool> {
-    let Some(text) = &catalog.statements.of(type_id).text else {
+    let Some(text) = &catalog.statements[type_id].text else {
         return Ok(false);
     };
     let pages = match step {

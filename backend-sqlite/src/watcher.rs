@@ -58,7 +58,7 @@ impl Eyes {
             return Ok(());
         }
         match history::check_in_force(connection, &self.catalog) {
-            Ok(seq) => self.catalog.announce(seq),
+            Ok(seq) => self.catalog.peers.announce(seq),
             // Kept by the catalog; there is nobody to tell here.
             Err(Failure::SchemaChanged) => {}
             Err(failure) => return Err(failure),

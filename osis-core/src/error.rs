@@ -164,6 +164,15 @@ impl Error {
         Self::new(kind, "the call did not end within its time limit")
     }
 
+    /// Makes the error for a position of the change feed that is not, or no longer, in the store:
+    /// it goes from `oldest` to `last`.
+    pub fn gone(since: u64, oldest: u64, last: u64) -> Self {
+        Self::new(
+            ErrorKind::Gone { oldest },
+            format!("the change feed goes from {oldest} to {last}, {since} is not in it"),
+        )
+    }
+
     /// Makes the error for a call of a store that is closed or closing.
     pub fn closed() -> Self {
         let kind = ErrorKind::Unavailable {

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::backend::{Backend, Change, Feed, Found, Related, Scan, Scope, Search, Snapshot};
 use crate::batch::{Batch, Commit};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group};
 use crate::query::{Filter, Tally};
@@ -341,10 +341,7 @@ impl Snapshot for MemorySnapshot {
             ..
         } = &*self.state;
         if since > *seq || since < *oldest {
-            return Err(Error::new(
-                ErrorKind::Gone { oldest: *oldest },
-                format!("the change feed goes from {oldest} to {seq}, {since} is not in it"),
-            ));
+            return Err(Error::gone(since, *oldest, *seq));
         }
         let by_seq = |change: &Change| match change.seq <= since {
             true => Ordering::Less,

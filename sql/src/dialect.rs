@@ -16,6 +16,12 @@ pub trait Dialect: Copy + Default + Debug {
     /// A condition that no row meets.
     const FALSE: &'static str;
 
+    /// What the column with the id is declared as.
+    const ID: &'static str;
+
+    /// What a column for values of a kind is declared as.
+    fn declared(kind: &FieldKind) -> &'static str;
+
     /// What stands for the `n`th value of a statement, from 1.
     fn placeholder(n: usize) -> String;
 

@@ -12,6 +12,7 @@ use crate::dialect::Dialect;
 use crate::names::{self, quote};
 use crate::plan::Plan;
 use crate::query::directed;
+use crate::rows::fold_fields;
 
 /// What a type is in the database.
 #[derive(Debug, PartialEq, Eq)]
@@ -63,6 +64,31 @@ impl<P: Parts> Layout<P> {
     }
 }
 
+/// The names and definitions of a type's columns: those of the store, of the fields, of folded keys.
+/// `more` is what stands behind the definition of a field's.
+pub fn columns<D: Dialect>(ty: &Type, more: impl Fn(&Field) -> String) -> Vec<(String, String)> {
+    let required = |kind| format!("{} NOT NULL", D::declared(kind));
+    let system = [
+        ("id", D::ID.to_owned()),
+        ("rev", required(&FieldKind::Int)),
+        ("created_at", required(&FieldKind::Time)),
+        ("updated_at", required(&FieldKind::Time)),
+    ];
+    let system = system.map(|(name, definition)| (name.to_owned(), definition));
+    let fields = ty.fields.iter().map(|field| {
+        let definition = match field.required {
+            true => required(&field.kind),
+            false => D::declared(&field.kind).to_owned(),
+        };
+        (field.name.clone(), definition + &more(field))
+    });
+    let folds = fold_fields(ty).map(|field| {
+        let name = names::fold_name::<D>(ty, field);
+        (name, D::declared(&FieldKind::String).to_owned())
+    });
+    system.into_iter().chain(fields).chain(folds).collect()
+}
+
 /// The indexes of a type's keys, of its indexed fields and of its composite indexes.
 pub fn indexes<D: Dialect>(ty: &Type) -> BTreeMap<String, String> {
     let mut indexes = BTreeMap::new();
@@ -88,6 +114,11 @@ pub fn indexes<D: Dialect>(ty: &Type) -> BTreeMap<String, String> {
         indexes.insert(name, sql);
     }
     indexes
+}
+
+/// Whether a field is a list whose items are indexed.
+pub fn is_indexed_list(field: &Field) -> bool {
+    matches!(field.kind, FieldKind::List(_)) && field.index
 }
 
 /// Every ref is indexed, so that a delete finds its referrers; lists are the engine's affair.

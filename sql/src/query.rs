@@ -10,8 +10,8 @@ use osis_core::value::Value;
 use crate::dialect::Dialect;
 use crate::filter::Conditions;
 use crate::names;
-use crate::rows::select_list;
 use crate::statement::Sql;
+use crate::statements;
 
 /// The filter of a page: what is asked for, behind its position.
 pub fn scan_filter(scan: &Scan, ty: &Type) -> Filter {
@@ -39,11 +39,7 @@ pub fn page<D: Dialect>(
     limit: usize,
     dialect: D,
 ) -> Sql<D> {
-    let mut sql = Sql::new(format!(
-        "SELECT {} FROM {} t",
-        select_list(ty),
-        names::table(ty)
-    ));
+    let mut sql = Sql::new(statements::select(ty));
     Conditions::of(ty).with(dialect).restrict(&mut sql, filter);
     order(&mut sql, ty, sort);
     sql.push(" LIMIT ").limit(limit);

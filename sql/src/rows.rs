@@ -58,3 +58,13 @@ pub fn folded(ty: &Type, field: usize, row: &Row) -> Value {
         .and_then(|mut values| values.pop())
         .unwrap_or(Value::Null)
 }
+
+/// A seq or a count as databases hold it, whose integers have a sign; it never comes near the end of either.
+pub fn signed(seq: u64) -> i64 {
+    i64::try_from(seq).unwrap_or(i64::MAX)
+}
+
+/// A seq or a count as a database held it.
+pub fn unsigned(seq: i64) -> u64 {
+    u64::try_from(seq).unwrap_or(0)
+}

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use osis_core::backend::{Change as Record, Feed};
-use osis_core::error::{Error, ErrorKind, Result};
+use osis_core::error::{Error, Result};
 use osis_core::schema::{Schema, TypeId};
 
 use crate::layout::SEGMENT;
@@ -49,7 +49,7 @@ impl Log {
     ) -> Result<Feed> {
         let oldest = self.oldest_now()?.max(self.feed_begins()?);
         if since < oldest || since > last {
-            return Err(outside(oldest, last, since));
+            return Err(Error::gone(since, oldest, last));
         }
         let mut changes: Vec<Record> = Vec::new();
         let mut position = since + 1;
@@ -110,7 +110,7 @@ impl Log {
             }
         }
         match self.oldest_now()? {
-            oldest if seq <= oldest => Err(outside(oldest, seq, seq - 1)),
+            oldest if seq <= oldest => Err(Error::gone(seq - 1, oldest, seq)),
             _ => Err(self.missing(seq)),
         }
     }
@@ -200,11 +200,4 @@ impl Slim {
             at: self.at,
         }
     }
-}
-
-fn outside(oldest: u64, last: u64, since: u64) -> Error {
-    Error::new(
-        ErrorKind::Gone { oldest },
-        format!("the change feed goes from {oldest} to {last}, {since} is not in it"),
-    )
 }
