@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use osis_core::backend::{Backend, Scope, Snapshot};
+use osis_core::backend::{Backend, Problem, Scope, Snapshot};
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, ErrorKind, Result};
 use osis_core::schema::Schema;
@@ -98,6 +98,13 @@ impl Backend for PostgresBackend {
 
     fn commits(&self) -> watch::Receiver<u64> {
         self.catalog().peers.commits()
+    }
+
+    async fn inspect(&self) -> Result<Vec<Problem>> {
+        let source = Arc::clone(&self.source);
+        PostgresSnapshot::new(source, Scope::Consistent, None)
+            .inspect()
+            .await
     }
 
     async fn copying(&self) -> Result<Option<String>> {

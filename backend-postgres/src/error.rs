@@ -147,7 +147,10 @@ fn explain(error: &tokio_postgres::Error, place: &str) -> Error {
                  them, or make the schema for that user: CREATE SCHEMA … AUTHORIZATION …"
             ),
         ),
-        "XX001" | "XX002" => corrupt(place, format!("{place} is damaged: {said}")),
+        // Pages that cannot be read; tables and columns that somebody has removed.
+        "XX001" | "XX002" | "42P01" | "42703" => {
+            corrupt(place, format!("{place} is damaged: {said}"))
+        }
         code if is_passing(code) => {
             unavailable(Some(RETRY_MS), format!("{place} cannot answer now: {said}"))
         }

@@ -26,7 +26,7 @@ const POSITION_MAX: usize = 16_383;
 const QUERY_BYTES_MAX: usize = 400_000;
 
 /// The words of a row, as a `tsvector`.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Words {
     /// Positions from 1, by lexeme.
     lexemes: BTreeMap<String, Vec<u16>>,

@@ -32,6 +32,7 @@ mod error;
 mod fts;
 mod group;
 mod history;
+mod inspect;
 mod lookup;
 mod names;
 mod partitions;
@@ -46,6 +47,7 @@ mod statements;
 mod tls;
 mod view;
 mod watcher;
+mod words;
 mod writer;
 
 #[cfg(test)]

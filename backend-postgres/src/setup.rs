@@ -5,36 +5,28 @@
 //! who open take: any number of processes may open one new store at the same moment, and one of them
 //! sets it up.
 
-use std::collections::BTreeMap;
-
 use osis_core::error::{Error, Result};
 use osis_core::object::Id;
 use osis_core::schema::diff::{self, SchemaPolicy};
-use osis_core::schema::{Schema, Source, Type, load};
-use osis_core::text::{self, Document};
+use osis_core::schema::{Schema, Source, load};
 use osis_core::time::Time;
-use osis_sql::{Steps, select_list};
-use tokio_postgres::types::Type as SqlType;
+use osis_sql::Steps;
 
 use crate::catalog::{Catalog, Opened};
 use crate::committer::Hands;
 use crate::config::PostgresConfig;
 use crate::ddl;
-use crate::effects::ADD_TERMS;
 use crate::error::{Failure, Outcome, unavailable};
-use crate::fts::{self, Words};
 use crate::history::{self, Stored};
-use crate::names::{self, LENGTHS, META, SLOTS, WORDS, WRITERS};
+use crate::names::{self, META, WRITERS};
 use crate::partitions;
-use crate::rows;
-use crate::sql::{self, Bound, Link};
+use crate::sql::{self, Link};
+use crate::words;
 
 /// The version of the store's own tables.
 const FORMAT: i64 = 1;
 /// The oldest server that has all that is used: 15.
 const SERVER_MIN: i32 = 150_000;
-/// How many rows get their words anew at once.
-const REFILLED: i64 = 500;
 
 /// Opens a store; nothing where there is none and none is to be made.
 ///
@@ -292,7 +284,7 @@ impl Setup<'_> {
             let before = stored.find(&ty.name);
             let before = before.map(|ty| ddl::layout(stored, ty).parts);
             if before.is_some_and(|before| now.has_other_words(&before)) {
-                self.refill(ty).await?;
+                words::make_anew(self.link, ty).await?;
             }
         }
         history::record(self.link, schema, steps).await?;
@@ -305,59 +297,6 @@ impl Setup<'_> {
         );
         let stored = Stored::read(self.link).await?;
         Ok(stored.seq)
-    }
-
-    /// Makes the words of all rows of a type anew.
-    async fn refill(&self, ty: &Type) -> Outcome<()> {
-        let fields = text::searchable(ty).len();
-        if fields == 0 {
-            return Ok(());
-        }
-        let table = names::table(ty);
-        let select = format!(
-            "SELECT {} FROM {table} t WHERE t.\"id\" > $1 ORDER BY t.\"id\" LIMIT $2",
-            select_list(ty)
-        );
-        let update = format!("UPDATE {table} SET {WORDS} = $2, {SLOTS} = $3 WHERE \"id\" = $1");
-        let (mut last, mut objects, mut lengths) = (String::new(), 0_i64, vec![0_i64; fields]);
-        let mut terms: BTreeMap<String, i64> = BTreeMap::new();
-        loop {
-            let values = vec![sql::text(&last), sql::int(REFILLED)];
-            let found = self.link.all_of(&select, values).await?;
-            let Some(end) = found.last() else { break };
-            let end: String = end.try_get(0)?;
-            for row in &found {
-                let row = rows::read(ty, row, 0)?;
-                let document = Document::of(ty, &row);
-                let (words, slots) = (Words::of(&document), fts::slots(&document));
-                objects += 1;
-                for word in fts::vocabulary(&document) {
-                    *terms.entry(word.to_owned()).or_insert(0_i64) += 1;
-                }
-                lengths
-                    .iter_mut()
-                    .zip(&slots)
-                    .for_each(|(sum, n)| *sum += n);
-                let words: Bound<'_> = (Box::new(words), SqlType::TS_VECTOR);
-                let values = vec![sql::text(row.id.as_str()), words, sql::ints(slots)];
-                self.link.all_of(&update, values).await?;
-            }
-            last = end;
-        }
-        let places = (-1_i64..).take(fields + 1).collect();
-        let sums = std::iter::once(objects).chain(lengths).collect();
-        let sql = format!(
-            "INSERT INTO {LENGTHS} (type, place, n) SELECT $1, * FROM unnest($2::bigint[], $3::bigint[])"
-        );
-        let values = vec![sql::text(&ty.name), sql::ints(places), sql::ints(sums)];
-        self.link.all_of(&sql, values).await?;
-        let values = vec![
-            sql::texts(vec![ty.name.as_str(); terms.len()]),
-            sql::texts(terms.keys().map(String::as_str).collect()),
-            sql::ints(terms.values().copied().collect()),
-        ];
-        self.link.all_of(&ADD_TERMS, values).await?;
-        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use osis_core::backend::{Feed, Found, Related, Scan, Scope, Search, Snapshot};
+use osis_core::backend::{Feed, Found, Problem, Related, Scan, Scope, Search, Snapshot};
 use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
@@ -19,6 +19,7 @@ use crate::changes;
 use crate::config::Pooler;
 use crate::copying;
 use crate::error::{Failure, Outcome};
+use crate::inspect;
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
@@ -86,6 +87,12 @@ impl PostgresSnapshot {
             deadline,
             reader: None,
         }
+    }
+
+    /// What is wrong with the database below the objects.
+    pub(crate) async fn inspect(&mut self) -> Result<Vec<Problem>> {
+        let call = self.call(Weight::Scan, Statements::Many).await?;
+        call.run(inspect::run(call.link, call.catalog)).await
     }
 
     /// What the store is an unfinished copy of.
