@@ -112,6 +112,14 @@ impl Place {
         &self.path
     }
 
+    /// Whether there is anything of a store.
+    pub fn is_made(&self) -> bool {
+        match &self.url {
+            Some(url) => Cluster::shared().has_schema(url),
+            None => self.path.exists(),
+        }
+    }
+
     /// A file beside the store, for what a test needs.
     pub fn beside(&self, name: &str) -> PathBuf {
         let folder = self.folder.as_ref();

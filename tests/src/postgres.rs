@@ -401,20 +401,24 @@ impl Cluster {
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
+    /// Runs SQL among the tables of a store, with what it prints.
+    pub fn sql_in(&self, url: &str, sql: &str) -> String {
+        let schema = parameter(url, "schema").unwrap();
+        self.sql(&format!("SET search_path = {schema}; {sql}"))
+    }
+
+    /// Whether there is the schema that a store's URL names.
+    pub(crate) fn has_schema(&self, url: &str) -> bool {
+        let schema = parameter(url, "schema").unwrap();
+        let sql = format!("SELECT count(*) FROM pg_namespace WHERE nspname = '{schema}'");
+        self.sql(&sql) == "1"
+    }
+
     /// Removes a store of the shared server.
     pub(crate) fn forget(url: &str) {
         let shared = Self::shared();
-        let parameters = url.split_once('?').map_or("", |(_, parameters)| parameters);
-        let of = |name: &str| {
-            let mut pairs = parameters
-                .split('&')
-                .filter_map(|pair| pair.split_once('='));
-            pairs
-                .find(|(known, _)| *known == name)
-                .map(|(_, value)| value)
-        };
-        if of("host") == shared.folder.to_str()
-            && let Some(schema) = of("schema")
+        if parameter(url, "host") == shared.folder.to_str()
+            && let Some(schema) = parameter(url, "schema")
             && !std::thread::panicking()
         {
             // A read that was not finished may still hold its tables.
@@ -448,6 +452,17 @@ impl Drop for Cluster {
             self.kill();
         }
     }
+}
+
+/// A parameter of a store's URL.
+fn parameter<'a>(url: &'a str, name: &str) -> Option<&'a str> {
+    let (_, parameters) = url.split_once('?')?;
+    let mut pairs = parameters
+        .split('&')
+        .filter_map(|pair| pair.split_once('='));
+    pairs
+        .find(|(known, _)| *known == name)
+        .map(|(_, value)| value)
 }
 
 /// What a server's programs are run by: they refuse to run as root.

@@ -11,6 +11,7 @@ use osis_tests::binary::command;
 use osis_tests::files::object_file;
 use osis_tests::fixture::version_data;
 use osis_tests::places::{Kind, Place};
+use osis_tests::postgres::{Cluster, is_there};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
@@ -29,6 +30,19 @@ fn store() -> Place {
         server.call("version_new", &json!({ "data": data }));
     }
     assert!(server.terminate().success());
+    place
+}
+
+/// A store with the catalogue.
+fn seeded(kind: Kind) -> Place {
+    let place = Place::new(kind);
+    let seed = place.beside("seed.json");
+    std::fs::write(&seed, osis_tests::fixture::catalogue().to_string()).unwrap();
+    let seeded = place
+        .command(&["seed", seed.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(seeded.status.success(), "{seeded:?}");
     place
 }
 
@@ -77,15 +91,8 @@ fn ids(findings: &Value) -> BTreeSet<&str> {
 
 #[test]
 fn a_store_without_faults_has_no_problems() {
-    for kind in [Kind::Sqlite, Kind::File] {
-        let place = Place::new(kind);
-        let seed = place.beside("seed.json");
-        std::fs::write(&seed, osis_tests::fixture::catalogue().to_string()).unwrap();
-        let seeded = place
-            .command(&["seed", seed.to_str().unwrap()])
-            .output()
-            .unwrap();
-        assert!(seeded.status.success(), "{seeded:?}");
+    for kind in Kind::all("a check of a store on PostgreSQL") {
+        let place = seeded(kind);
         assert_eq!(check(&place, &[]), (0, json!({ "problems": [] })));
         let repaired = json!({ "problems": [], "repaired": [] });
         assert_eq!(check(&place, &["--repair"]), (0, repaired));
@@ -193,14 +200,7 @@ fn files_that_are_not_served_are_migrated_and_merged() {
 
 #[test]
 fn what_others_did_to_a_database_is_named() {
-    let place = Place::new(Kind::Sqlite);
-    let seed = place.beside("seed.json");
-    std::fs::write(&seed, osis_tests::fixture::catalogue().to_string()).unwrap();
-    let seeded = place
-        .command(&["seed", seed.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(seeded.status.success(), "{seeded:?}");
+    let place = seeded(Kind::Sqlite);
     let file = Connection::open(place.path()).unwrap();
     file.execute_batch(
         "PRAGMA foreign_keys = OFF; DELETE FROM developers WHERE email = 'bob@example.org';
@@ -222,14 +222,7 @@ fn what_others_did_to_a_database_is_named() {
 
 #[test]
 fn a_damaged_page_is_named() {
-    let place = Place::new(Kind::Sqlite);
-    let seed = place.beside("seed.json");
-    std::fs::write(&seed, osis_tests::fixture::catalogue().to_string()).unwrap();
-    let seeded = place
-        .command(&["seed", seed.to_str().unwrap()])
-        .output()
-        .unwrap();
-    assert!(seeded.status.success(), "{seeded:?}");
+    let place = seeded(Kind::Sqlite);
     let file = Connection::open(place.path()).unwrap();
     let number = |sql: &str| -> usize {
         let found: u32 = file.query_row(sql, [], |row| row.get(0)).unwrap();
@@ -250,4 +243,168 @@ fn a_damaged_page_is_named() {
         message.contains(&named) && one["path"].as_str().unwrap().ends_with("osis.db")
     });
     assert!(told, "{found}");
+}
+
+/// Damages a fresh PostgreSQL store by hand, and takes all that is told of it.
+fn told_of(damage: &str) -> Vec<String> {
+    let place = seeded(Kind::Postgres);
+    Cluster::shared().sql_in(&place.url(), damage);
+    let (status, found) = check(&place, &[]);
+    assert_eq!(status, 1, "{damage} was not seen");
+    let problems = found["problems"].as_array().unwrap().iter();
+    problems
+        .map(|one| one["message"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn what_others_did_to_a_database_on_a_server_is_named() {
+    if !is_there("what_others_did_to_a_database_on_a_server_is_named") {
+        return;
+    }
+    for (damage, wanted, times) in [
+        (
+            "SET session_replication_role = replica;
+             DELETE FROM developers WHERE email = 'bob@example.org'",
+            "developer_id refers to",
+            20,
+        ),
+        (
+            "UPDATE versions SET version_code = -1 WHERE version_code = 7",
+            "version_code",
+            1,
+        ),
+        (
+            "DROP INDEX \"_osis_apps$$unique$package_id\";
+             UPDATE apps SET package_id = (SELECT min(package_id) FROM apps)
+             WHERE package_id = (SELECT max(package_id) FROM apps)",
+            "has the same package_id as",
+            1,
+        ),
+        (
+            "DROP INDEX \"_osis_apps$$unique$package_id\"",
+            "apps has no _osis_apps$$unique$package_id",
+            1,
+        ),
+        (
+            "ALTER TABLE apps DROP CONSTRAINT \"_osis_apps$$ref$developer_id\"",
+            "apps has no _osis_apps$$ref$developer_id",
+            1,
+        ),
+        (
+            "DROP INDEX \"_osis_apps$$text\"",
+            "apps has no _osis_apps$$text",
+            1,
+        ),
+        ("DROP TABLE memos", "damaged: relation", 1),
+        (
+            "UPDATE apps SET _words = NULL WHERE id = (SELECT min(id) FROM apps)",
+            "is not found by its words",
+            1,
+        ),
+        (
+            "UPDATE apps SET _slots = '{1, 2, 3}' WHERE id = (SELECT min(id) FROM apps)",
+            "is not found by its words",
+            1,
+        ),
+        (
+            "UPDATE apps SET name = 'Other' WHERE id = (SELECT min(id) FROM apps)",
+            "is not found by its words",
+            1,
+        ),
+        (
+            "UPDATE _osis_terms SET n = n + 1 WHERE type = 'app' AND word = 'many'",
+            "counts 1 words of apps wrongly, the first is \"many\"",
+            1,
+        ),
+        (
+            "DELETE FROM _osis_terms WHERE type = 'app' AND word = 'many'",
+            "counts 1 words of apps wrongly, the first is \"many\"",
+            1,
+        ),
+        (
+            "INSERT INTO _osis_terms VALUES ('app', 'nowhere', 1)",
+            "counts 1 words of apps wrongly, the first is \"nowhere\"",
+            1,
+        ),
+        (
+            "UPDATE _osis_text_lengths SET n = n - 1 WHERE type = 'app' AND place = 0",
+            "other lengths of the texts of apps",
+            1,
+        ),
+        (
+            "UPDATE _osis_meta SET seq = 0",
+            "the feed has a record of commit 1, and goes from 0 to 0",
+            1,
+        ),
+        (
+            "UPDATE _osis_meta SET oldest = 5",
+            "the feed begins at 5, and the last commit is 1",
+            1,
+        ),
+        (
+            "UPDATE memos SET rev = 7 WHERE id = (SELECT min(id) FROM memos)",
+            "has rev 7, and the feed's last word on it is new at rev 1",
+            1,
+        ),
+        (
+            "DELETE FROM memos WHERE id = (SELECT min(id) FROM memos)",
+            "is not there, and the feed's last word on it is new at rev 1",
+            1,
+        ),
+        (
+            "UPDATE pg_index SET indisready = false WHERE indexrelid = 'memos_pkey'::regclass;
+             INSERT INTO memos SELECT 'memo-unseen', rev, created_at, updated_at, body
+             FROM memos LIMIT 1;
+             UPDATE pg_index SET indisready = true WHERE indexrelid = 'memos_pkey'::regclass",
+            "rows, and its index of ids has",
+            1,
+        ),
+    ] {
+        let told = told_of(damage);
+        let named = told.iter().filter(|message| message.contains(wanted));
+        assert!(named.count() >= times, "{damage}: {told:#?}");
+    }
+}
+
+/// A page of an index that the disk has lost does not keep the rest from being looked at.
+#[test]
+fn a_damaged_page_on_a_server_is_named() {
+    if !is_there("a_damaged_page_on_a_server_is_named") {
+        return;
+    }
+    let cluster = Cluster::own();
+    let place = Place::on_cluster(&cluster);
+    let server = place.serve();
+    for n in 0..3 {
+        let memos: Value = (0..300)
+            .map(|m| json!({ "id": format!("memo-{n}-{m}"), "body": "a" }))
+            .collect();
+        server.call("osis_seed", &json!({ "objects": { "memo": memos } }));
+    }
+    assert!(server.terminate().success());
+    assert_eq!(check(&place, &[]).0, 0);
+    let find = "CHECKPOINT; SELECT pg_relation_filepath('TABLE')";
+    let file = |table: &str| {
+        let found = cluster.sql_in(&place.url(), &find.replace("TABLE", table));
+        cluster.folder().join("data").join(found)
+    };
+    let (index, table) = (file("memos_pkey"), file("_osis_changes"));
+    cluster.kill();
+    for file in [index, table] {
+        let mut bytes = std::fs::read(&file).unwrap();
+        // The second page of some.
+        bytes[8192..16384].fill(0xff);
+        std::fs::write(&file, bytes).unwrap();
+    }
+    cluster.start();
+    let (status, found) = check(&place, &[]);
+    assert_eq!(status, 1);
+    let problems = found["problems"].as_array().unwrap();
+    let messages = problems.iter().map(|one| one["message"].as_str().unwrap());
+    let named: BTreeSet<&str> = messages
+        .filter_map(|message| message.split_once("invalid page in block 1 of relation "))
+        .map(|(_, file)| file)
+        .collect();
+    assert_eq!(named.len(), 2, "{found}");
 }
