@@ -7,18 +7,7 @@ use osis_core::error::{Error, ErrorKind};
 
 /// A failure of the file system at a file.
 pub(crate) fn io_error(path: &Path, error: &io::Error) -> Error {
-    let shown = path.display();
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Error::new(
-            ErrorKind::StorageFull,
-            format!("the disk that holds {shown} is full"),
-        )
-        .with_source(error.to_string()),
-        io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
-            unavailable(None, format!("{shown} cannot be written or read: {error}"))
-        }
-        _ => unavailable(None, format!("{shown} cannot be read or written: {error}")),
-    }
+    Error::of_file(path, error)
 }
 
 /// A file that is not as the store writes it.

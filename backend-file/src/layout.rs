@@ -37,6 +37,12 @@ impl Layout {
         self.root.join("schema.toml")
     }
 
+    /// `.osis-restore`: a store that is laid ready to take the place of this one, and what it takes the
+    /// place of; there only while that goes on, or where it was cut off.
+    pub(crate) fn restoring(&self) -> PathBuf {
+        self.root.join(".osis-restore")
+    }
+
     /// `.osis`: what is derived.
     pub(crate) fn derived(&self) -> PathBuf {
         self.root.join(".osis")

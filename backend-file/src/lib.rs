@@ -5,7 +5,8 @@
 //! moves on, and those who follow are told) → `keeper` (the objects' files) and `text` (the index).
 //! Reading goes `snapshot` → `state` (filters, sorts, keys), `bodies` (large fields), `text`. What a
 //! person edits goes `keeper` → `writer`. `open` makes and opens, with `slot` and `save` for the
-//! cache, and `home` to tell the directory from another; `otoml` is the text of objects and entries; `files` the seam to the file system.
+//! cache, and `home` to tell the directory from another; `backup` copies a store, `restore` puts
+//! a copy in place; `otoml` is the text of objects and entries; `files` the seam to the file system.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before its entry is claimed and durable.
@@ -19,6 +20,7 @@
 //! - No rule of the store is stated here: those are in [`osis_core::resolve`].
 
 mod backend;
+mod backup;
 mod bodies;
 mod config;
 mod copying;
@@ -33,6 +35,7 @@ mod open;
 mod otoml;
 mod problems;
 mod record;
+mod restore;
 mod save;
 mod shared;
 mod slot;
@@ -47,3 +50,4 @@ mod tests;
 pub use backend::FileBackend;
 pub use config::FileConfig;
 pub use files::{Disk, Files, Readers, Stamp, faulty};
+pub use restore::FileRestore;

@@ -36,11 +36,11 @@ const OTHERS: Duration = Duration::from_secs(1);
 /// The same of another host.
 const OTHERS_NETWORK: Duration = Duration::from_secs(4);
 /// The version of what lies in the directory.
-const FORMAT: i64 = 1;
+pub(crate) const FORMAT: i64 = 1;
 /// How deep below a type's folder objects lie: events, in a folder for each month of a year.
 const DEPTH_MAX: usize = 2;
 /// What people keep beside a store's own files without harm: what begins with a dot, and these.
-const BESIDE: &[&str] = &["README", "README.md", "LICENSE", "lost+found"];
+pub(crate) const BESIDE: &[&str] = &["README", "README.md", "LICENSE", "lost+found"];
 
 /// What is expected in `store.toml`.
 const STORE_FILE: &str = "expected the lines `format = 1` and `id = \"…\"`; put the file back from a \
@@ -109,6 +109,7 @@ impl Setup {
             return self.check_format();
         }
         refuse_reserved(wanted)?;
+        self.refuse_half_restored()?;
         self.refuse_remains(wanted)?;
         self.refuse_strangers(wanted)?;
         for directory in [root, &self.layout.log(), &self.layout.log_drafts()] {
@@ -134,6 +135,23 @@ impl Setup {
             tracing::info!(store = %root.display(), schema = wanted.name, "made a new store");
         }
         self.check_format()
+    }
+
+    /// Refuses a directory into which a backup is being put back, or was half.
+    fn refuse_half_restored(&self) -> Result<()> {
+        let path = self.layout.restoring();
+        let stamp = self.files.stamp(&path);
+        match stamp.map_err(|error| io_error(&path, &error))? {
+            None => Ok(()),
+            Some(_) => Err(Error::invalid(
+                "store",
+                format!(
+                    "{} holds a restore that is under way or was cut off; run osis restore --force \
+                     again",
+                    self.layout.root().display()
+                ),
+            )),
+        }
     }
 
     /// Refuses a directory that holds a store's log or objects, but not the file that names the

@@ -1,5 +1,6 @@
 //! What callers read from: a state that does not change any more.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use osis_core::value::Value;
 use tokio::sync::Semaphore;
 use tokio::time::timeout_at;
 
+use crate::backup;
+use crate::layout::Layout;
 use crate::record::Held;
 use crate::shared::Shared;
 use crate::state::State;
@@ -279,5 +282,19 @@ impl Snapshot for FileSnapshot {
 
     async fn seq(&mut self) -> Result<u64> {
         Ok(self.state.seq)
+    }
+
+    async fn copy_into(&mut self, directory: &Path) -> Result<()> {
+        let to = Layout::new(directory.to_owned());
+        let (source, state) = (Arc::clone(&self.source), Arc::clone(&self.state));
+        let copying = {
+            let to = to.clone();
+            tokio::task::spawn_blocking(move || backup::copy_files(&source.shared, &state, &to))
+        };
+        within(self.deadline, copying).await??;
+        let source = Arc::clone(&self.source);
+        backup::copy_log(self, &source.shared, &to).await?;
+        let finishing = tokio::task::spawn_blocking(move || backup::finish(&source.shared, &to));
+        within(self.deadline, finishing).await?
     }
 }

@@ -19,6 +19,7 @@
 //!   tables are a second wall.
 
 mod backend;
+mod backup;
 mod catalog;
 mod changes;
 mod committer;
@@ -38,6 +39,7 @@ mod names;
 mod partitions;
 mod query;
 mod readers;
+mod restore;
 mod rows;
 mod search;
 mod setup;
@@ -55,3 +57,4 @@ mod tests;
 
 pub use backend::PostgresBackend;
 pub use config::{Pooler, PostgresConfig};
+pub use restore::PostgresRestore;

@@ -50,7 +50,9 @@ pub(crate) fn open(
     };
     let opened = hands.wait(async {
         setup.check_server().await?;
-        setup.begin(hands.begin_writing()).await.map_err(explain)?;
+        begin(link, &config.schema_name, hands.begin_writing())
+            .await
+            .map_err(explain)?;
         let Some(opened) = setup.run(wanted).await? else {
             return Ok(None);
         };
@@ -120,57 +122,17 @@ impl Setup<'_> {
         Ok(())
     }
 
-    /// Begins, in turn with all who open a store of this name in the database.
-    async fn begin(&self, begin: &str) -> Outcome<()> {
-        self.link.client.batch_execute(begin).await?;
-        let name = format!("osis:{}", self.config.schema_name);
-        let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
-        self.link.all_of(sql, vec![sql::text(&name)]).await?;
-        Ok(())
-    }
-
     /// Looks, and does what there is to do.
     async fn run(&self, wanted: Wanted) -> Result<Option<Opened>> {
-        let things = self
-            .things()
+        let things = things(self.link, &self.config.schema_name)
             .await
             .map_err(|failure| self.explain(&failure))?;
         match (things, wanted) {
             (Things::Store, wanted) => self.take_over(wanted.schema()).await.map(Some),
-            (Things::Foreign, _) => Err(Error::invalid(
-                "store",
-                format!(
-                    "the schema {} of {} holds tables of another program; name another schema",
-                    self.config.schema_name, self.place
-                ),
-            )),
+            (Things::Foreign, _) => Err(foreign(&self.config.schema_name, self.place)),
             (_, Wanted::Existing) => Ok(None),
             (things, wanted) => self.create(things, wanted.schema()).await.map(Some),
         }
-    }
-
-    async fn things(&self) -> Outcome<Things> {
-        let sql = "SELECT n.oid IS NOT NULL, count(c.oid), \
-                   coalesce(bool_or(c.relname = $2), false) \
-                   FROM (SELECT $1::text AS name) w \
-                   LEFT JOIN pg_namespace n ON n.nspname = w.name \
-                   LEFT JOIN pg_class c ON c.relnamespace = n.oid GROUP BY 1";
-        let name = &self.config.schema_name;
-        let rows = self
-            .link
-            .all_of(sql, vec![sql::text(name), sql::text(META)])
-            .await?;
-        let Some(row) = rows.first() else {
-            return Ok(Things::Nothing);
-        };
-        let (schema, things, store): (bool, i64, bool) =
-            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        Ok(match (schema, things, store) {
-            (_, _, true) => Things::Store,
-            (true, 0, false) => Things::Schema,
-            (true, _, false) => Things::Foreign,
-            (false, _, false) => Things::Nothing,
-        })
     }
 
     async fn create(&self, things: Things, wanted: Option<Schema>) -> Result<Opened> {
@@ -319,9 +281,57 @@ impl Wanted {
     }
 }
 
+/// Begins, in turn with all who open a store of this name in the database.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub(crate) async fn begin(link: Link<'_>, schema_name: &str, begin: &str) -> Outcome<()> {
+    link.client.batch_execute(begin).await?;
+    let name = format!("osis:{schema_name}");
+    let sql = "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))";
+    link.all_of(sql, vec![sql::text(&name)]).await?;
+    Ok(())
+}
+
+/// Looks what is in a schema of the database.
+///
+/// # Errors
+/// Those of PostgreSQL.
+pub(crate) async fn things(link: Link<'_>, schema_name: &str) -> Outcome<Things> {
+    let sql = "SELECT n.oid IS NOT NULL, count(c.oid), \
+               coalesce(bool_or(c.relname = $2), false) \
+               FROM (SELECT $1::text AS name) w \
+               LEFT JOIN pg_namespace n ON n.nspname = w.name \
+               LEFT JOIN pg_class c ON c.relnamespace = n.oid GROUP BY 1";
+    let rows = link
+        .all_of(sql, vec![sql::text(schema_name), sql::text(META)])
+        .await?;
+    let Some(row) = rows.first() else {
+        return Ok(Things::Nothing);
+    };
+    let (schema, things, store): (bool, i64, bool) =
+        (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    Ok(match (schema, things, store) {
+        (_, _, true) => Things::Store,
+        (true, 0, false) => Things::Schema,
+        (true, _, false) => Things::Foreign,
+        (false, _, false) => Things::Nothing,
+    })
+}
+
+/// The refusal of a schema of the database that holds something else.
+pub(crate) fn foreign(schema_name: &str, place: &str) -> Error {
+    Error::invalid(
+        "store",
+        format!(
+            "the schema {schema_name} of {place} holds tables of another program; name another schema"
+        ),
+    )
+}
+
 /// What is in a schema of the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Things {
+pub(crate) enum Things {
     /// There is no such schema.
     Nothing,
     /// It is empty.

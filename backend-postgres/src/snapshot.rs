@@ -1,5 +1,6 @@
 //! A view of the store: the reading half of the engine.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use osis_core::value::Value;
 use osis_sql::feed::Page;
 use tokio::time::timeout_at;
 
+use crate::backup;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::config::Pooler;
@@ -218,5 +220,12 @@ impl Snapshot for PostgresSnapshot {
     async fn seq(&mut self) -> Result<u64> {
         let call = self.call(Weight::Point, Statements::One).await?;
         call.run(changes::last_seq(call.link)).await
+    }
+
+    async fn copy_into(&mut self, directory: &Path) -> Result<()> {
+        let call = self.call(Weight::Scan, Statements::Many).await?;
+        let schema = &call.catalog.config.schema_name;
+        call.run(backup::copy_out(call.link, schema, directory))
+            .await?
     }
 }

@@ -6,7 +6,8 @@
 //! transaction) → `view` (what the rules look at) and `effects` (what is written). `setup` opens,
 //! with `place` and `history`; `ddl` and `statements` turn the schema into SQL; `search` → `evaluate`
 //! → `text_cache` → `postings` read the text index that `text_index` feeds. What all SQL databases
-//! share stands in [`osis_sql`]; `dialect` says what is SQLite's own.
+//! share stands in [`osis_sql`]; `dialect` says what is SQLite's own. `backup` copies the files of a
+//! store, `restore` puts such a copy in place.
 //!
 //! **Invariants.**
 //! - Nothing is answered as done before the `COMMIT` that made it durable has returned.
@@ -23,6 +24,7 @@
 //! checkpoints and Litestream (pragmas in `connection`).
 
 mod backend;
+mod backup;
 mod catalog;
 mod changes;
 mod committer;
@@ -43,6 +45,7 @@ mod place;
 mod postings;
 mod query;
 mod readers;
+mod restore;
 mod rows;
 mod search;
 mod setup;
@@ -61,3 +64,4 @@ mod tests;
 
 pub use backend::SqliteBackend;
 pub use config::{PlacePolicy, SqliteConfig};
+pub use restore::SqliteRestore;

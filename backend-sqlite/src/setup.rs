@@ -69,7 +69,7 @@ pub(crate) fn open(config: SqliteConfig, wanted: Option<Schema>) -> Result<(Cata
 }
 
 /// The absolute path of the database, whose directory is there and fit.
-fn prepare_place(config: &SqliteConfig) -> Result<PathBuf> {
+pub(crate) fn prepare_place(config: &SqliteConfig) -> Result<PathBuf> {
     if config.path.as_os_str().is_empty() {
         return Err(Error::invalid("store", "sqlite: names no file"));
     }
@@ -89,7 +89,8 @@ fn prepare_place(config: &SqliteConfig) -> Result<PathBuf> {
     Ok(path)
 }
 
-fn unusable(file: &str, error: &std::io::Error) -> Error {
+/// A failure of the file system at a file of the store.
+pub(crate) fn unusable(file: &str, error: &std::io::Error) -> Error {
     if error.kind() == std::io::ErrorKind::StorageFull {
         return Error::new(
             ErrorKind::StorageFull,
@@ -106,7 +107,7 @@ fn unusable(file: &str, error: &std::io::Error) -> Error {
 
 /// What a file is before it is opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     /// Nothing in it yet.
     New,
     /// A store of this format.
@@ -272,7 +273,8 @@ fn refuse_reserved(schema: &Schema) -> Result<()> {
     }
 }
 
-fn kind(connection: &Connection) -> Outcome<Kind> {
+/// What a file is.
+pub(crate) fn kind(connection: &Connection) -> Outcome<Kind> {
     let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
     let (application, format): (i32, i32) = (number("application_id")?, number("user_version")?);
     let things: i64 =

@@ -1,5 +1,6 @@
 //! A view of the store: the reading half of the engine.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,6 +15,7 @@ use osis_core::value::Value;
 use osis_sql::feed::Page;
 use rusqlite::Connection;
 
+use crate::backup;
 use crate::catalog::Catalog;
 use crate::changes;
 use crate::connection::Limit;
@@ -318,5 +320,17 @@ impl Snapshot for SqliteSnapshot {
     async fn seq(&mut self) -> Result<u64> {
         self.point(|connection, _| changes::last_seq(connection))
             .await
+    }
+
+    async fn copy_into(&mut self, directory: &Path) -> Result<()> {
+        let directory = directory.to_owned();
+        let copied = self.scan_with(move |connection, _, limit| {
+            consistently(connection, || {
+                // The transaction sees the store as of its first read.
+                changes::last_seq(connection)?;
+                Ok(backup::copy(connection, &directory, limit))
+            })
+        });
+        copied.await?
     }
 }

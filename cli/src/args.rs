@@ -63,6 +63,10 @@ pub(crate) enum Command {
     Digest,
     /// Look for what is wrong with a store
     Check(Check),
+    /// Copy a store into a new directory, consistently, while it is in use
+    Backup(Backup),
+    /// Put a backup back in place
+    Restore(Restore),
     /// The schema in force
     #[command(subcommand)]
     Schema(Schema),
@@ -176,6 +180,45 @@ pub(crate) struct Check {
     /// Mend what can be mended without losing anything, and say what was done
     #[arg(long)]
     pub(crate) repair: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Backup {
+    /// The directory to make; with --litestream-config where Litestream's replica is to be, a
+    /// directory or a URL such as s3://BUCKET/PATH
+    #[arg(value_name = "DEST", required_unless_present = "litestream_config")]
+    pub(crate) dest: Option<String>,
+    /// Print a configuration for Litestream, of this version, instead of making a backup
+    #[arg(
+        long,
+        value_name = "VERSION",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "0.5"
+    )]
+    pub(crate) litestream_config: Option<Litestream>,
+}
+
+/// A version of Litestream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Litestream {
+    /// 0.5 and later
+    #[value(name = "0.5")]
+    Now,
+    /// 0.3
+    #[value(name = "0.3")]
+    Before,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Restore {
+    /// The directory of a backup
+    #[arg(value_name = "SRC")]
+    pub(crate) src: PathBuf,
+    /// Replace a store that is not empty, or damaged
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 /// What becomes of objects with the same key.

@@ -16,6 +16,16 @@ pub(crate) fn counter(what: &str) -> ProgressBar {
     bar
 }
 
+/// A sign of life of work whose end is not known, on standard error and only on a terminal.
+pub(crate) fn spinner(what: &str) -> ProgressBar {
+    let bar = ProgressBar::new_spinner().with_message(what.to_owned());
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(120));
+    bar
+}
+
 /// A bar of work over so many objects, with rate and time left, on standard error and only on a
 /// terminal.
 pub(crate) fn bar(what: &str, objects: Option<u64>) -> ProgressBar {

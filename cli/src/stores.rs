@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use osis_backend_file::{FileBackend, FileConfig};
-use osis_backend_postgres::{PostgresBackend, PostgresConfig};
-use osis_backend_sqlite::{SqliteBackend, SqliteConfig};
+use osis_backend_file::{FileBackend, FileConfig, FileRestore};
+use osis_backend_postgres::{PostgresBackend, PostgresConfig, PostgresRestore};
+use osis_backend_sqlite::{SqliteBackend, SqliteConfig, SqliteRestore};
+use osis_core::backend::Restore;
 use osis_core::memory::MemoryBackend;
 use osis_core::schema::diff::SchemaPolicy;
 use osis_core::schema::{Schema, Source, load};
 use osis_core::{Backend, Store};
+use osis_migrate::backup::Backup;
 
 use crate::args::Common;
 use crate::failure::Failure;
@@ -169,6 +171,69 @@ fn postgres(url: &str, schema: Schema, purpose: Purpose) -> Result<Arc<dyn Backe
         (Some(backend), _) => Ok(Arc::new(backend)),
         (None, Purpose::Try) => Ok(Arc::new(MemoryBackend::new(Arc::new(schema)))),
         (None, _) => Err(no_store(&place)),
+    }
+}
+
+/// What kind of store a URL names, of those that are backed up.
+///
+/// # Errors
+/// If it is none, or one that lives in its process alone.
+pub(crate) fn kind(url: &str) -> Result<&'static str, Failure> {
+    match url.split_once(':') {
+        Some(("sqlite", file)) if !file.is_empty() => Ok("sqlite"),
+        Some(("file", directory)) if !directory.is_empty() => Ok("file"),
+        Some(("postgres" | "postgresql", _)) => Ok("postgres"),
+        Some(("memory", _)) => Err(Failure::misused(
+            "a memory: store lives in its process alone, so nothing can be restored into it; name \
+             another with --store",
+        )),
+        _ => Err(Failure::misused(format!(
+            "{url:?} is no store; use sqlite:FILE, file:DIR or postgres://HOST/DATABASE?schema=osis"
+        ))),
+    }
+}
+
+/// Lays a backup ready beside the place that the options name.
+///
+/// # Errors
+/// Those of the engine.
+pub(crate) async fn lay(
+    common: &Common,
+    backup: &Backup,
+    force: bool,
+) -> Result<Box<dyn Restore>, Failure> {
+    let (from, schema) = (backup.store(), backup.schema().text.clone());
+    let (url, cache) = (common.store.clone(), common.cache.clone());
+    let work = move || -> Result<Box<dyn Restore>, Failure> {
+        let (scheme, place) = url.split_once(':').unwrap_or_default();
+        Ok(match scheme {
+            "sqlite" => Box::new(SqliteRestore::begin(SqliteConfig::new(place), &from)?),
+            "file" => {
+                let config = FileConfig {
+                    cache,
+                    ..FileConfig::new(place)
+                };
+                Box::new(FileRestore::begin(config, &from, force)?)
+            }
+            _ => {
+                let config = PostgresConfig::parse(&url).map_err(|error| {
+                    Failure::misused(format!("{error} (in the URL of --store)"))
+                })?;
+                let schema = load(&[Source::new("the backup's schema", schema)])?;
+                Box::new(PostgresRestore::begin(config, &from, schema)?)
+            }
+        })
+    };
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| Failure::new(format!("error: the restore broke off: {error}")))?
+}
+
+/// A URL for messages, without a password.
+pub(crate) fn shown(url: &str) -> String {
+    match PostgresConfig::parse(url) {
+        Ok(config) if url.starts_with("postgres") => config.place(),
+        _ => url.to_owned(),
     }
 }
 

@@ -203,7 +203,10 @@ fn waits_for_more(kind: &ErrorKind) -> bool {
 }
 
 /// The types of which a store holds anything.
-pub(crate) async fn filled(store: &Store) -> Result<Vec<String>> {
+///
+/// # Errors
+/// Those of the engine.
+pub async fn filled(store: &Store) -> Result<Vec<String>> {
     let who = Principal::Operator;
     let mut reader = store.read(&who, Scope::Consistent, None).await?;
     let mut filled = Vec::new();

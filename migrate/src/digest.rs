@@ -13,7 +13,7 @@ use crate::Progress;
 use crate::view::View;
 
 /// The content of one type: how many objects, and a digest that does not depend on their order.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TypeDigest {
     /// How many objects there are.
     pub count: u64,

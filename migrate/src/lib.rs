@@ -4,6 +4,7 @@
 //! memory does not grow with the store. (A seed is one transaction, so it is read whole; where
 //! duplicates are looked for, the keys and references of all objects are held.)
 
+pub mod backup;
 pub mod check;
 mod copy;
 pub mod dedup;

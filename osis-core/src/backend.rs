@@ -9,6 +9,7 @@
 //! Callers use [`crate::Store`], which is wide; this is narrow.
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -222,6 +223,39 @@ pub trait Snapshot: Send {
 
     /// The seq of the last commit in this snapshot.
     async fn seq(&mut self) -> Result<u64>;
+
+    /// Copies all that belongs to the store, as of this snapshot, into an empty directory, durably:
+    /// what the engine's [`Restore`] takes. Writers go on meanwhile.
+    ///
+    /// # Errors
+    /// `Invalid` where the engine keeps nothing that could be copied; `StorageFull`; those of the
+    /// engine. Parts of the copy may be there then.
+    async fn copy_into(&mut self, directory: &Path) -> Result<()> {
+        let _ = directory;
+        Err(Error::invalid(
+            "store",
+            "this kind of store cannot be backed up: it lives in its process alone; osis export \
+             writes its objects",
+        ))
+    }
+}
+
+/// A store that is laid ready from what [`Snapshot::copy_into`] made, beside the place where it is to
+/// be. What is in that place stays as it is until [`Self::put_in_place`]; if this goes before, what was
+/// laid ready goes with it.
+pub trait Restore: Send {
+    /// Opens what was laid ready, to look at it. Blocks.
+    ///
+    /// # Errors
+    /// As opening any store.
+    fn open(&self) -> Result<Arc<dyn Backend>>;
+
+    /// Puts it in its place, durably and whole or not at all for whoever opens the store; what was
+    /// there before goes. Blocks. Nobody may have either open.
+    ///
+    /// # Errors
+    /// `Unavailable` where the place is in use; those of the engine.
+    fn put_in_place(self: Box<Self>) -> Result<()>;
 }
 
 /// A page of a type's objects.

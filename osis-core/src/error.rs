@@ -5,6 +5,8 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::io;
+use std::path::Path;
 
 use crate::object::Id;
 
@@ -154,6 +156,27 @@ impl Error {
         let mut error = Self::new(ErrorKind::Internal, message);
         error.0.source = Some(source.into());
         error
+    }
+
+    /// Makes the error for a failure of the file system at a file.
+    pub fn of_file(path: &Path, error: &io::Error) -> Self {
+        let shown = path.display();
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let message = format!("the disk that holds {shown} is full");
+                return Self::new(ErrorKind::StorageFull, message).with_source(error.to_string());
+            }
+            _ => ErrorKind::Unavailable {
+                retry_after_ms: None,
+            },
+        };
+        let message = match error.kind() {
+            io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied => {
+                format!("{shown} cannot be written or read: {error}")
+            }
+            _ => format!("{shown} cannot be read or written: {error}"),
+        };
+        Self::new(kind, message)
     }
 
     /// Makes the error for a call whose time limit is over; of a write, nothing is done.

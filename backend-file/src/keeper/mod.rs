@@ -15,6 +15,7 @@
 //!   those that come to nothing.
 
 mod content;
+mod copy_out;
 mod day;
 mod days;
 mod edits;
@@ -65,6 +66,7 @@ use crate::log::Change;
 use crate::shared::Shared;
 use crate::state::Applied;
 
+pub(crate) use copy_out::copy_out;
 pub(crate) use rebuild::{Ground, rebuild};
 pub(crate) use tree::Tree;
 pub(crate) use unserved::{set_aside, unserved};

@@ -18,6 +18,7 @@
 
 mod claim;
 mod compact;
+pub(crate) mod copy_out;
 mod copying;
 mod damage;
 mod draft;

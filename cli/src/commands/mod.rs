@@ -1,11 +1,14 @@
 //! One module a command.
 
+mod backup;
 mod call;
 mod check;
 mod digest;
 mod export;
 mod import;
+mod litestream;
 mod migrate;
+mod restore;
 mod schema;
 mod seed;
 mod serve;
@@ -24,6 +27,8 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Import(options) => import::run(common, options).await,
         Command::Migrate(options) => migrate::run(common, options).await,
         Command::Check(options) => check::run(common, options).await,
+        Command::Backup(options) => backup::run(common, options).await,
+        Command::Restore(options) => restore::run(common, options).await,
         Command::Digest => digest::run(common).await,
         Command::Schema(Schema::Show) => schema::show(common).await,
     }

@@ -6,6 +6,7 @@
 mod find;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -389,6 +390,14 @@ impl Reader {
     /// Those of the engine.
     pub async fn seq(&mut self) -> Result<u64> {
         self.snapshot.seq().await
+    }
+
+    /// Copies all that belongs to the store, as of this view; see [`Snapshot::copy_into`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn copy_into(&mut self, directory: &Path) -> Result<()> {
+        self.snapshot.copy_into(directory).await
     }
 
     /// Brings along what was asked for, with one call of the engine for each thing.

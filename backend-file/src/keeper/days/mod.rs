@@ -10,6 +10,7 @@
 //! other. Names that people give, such as `21.otoml` and `21-import.otoml`, are read as well, and
 //! such files are never merged.
 
+mod copy_out;
 mod find;
 mod merge;
 mod name;
