@@ -106,6 +106,11 @@ impl Served {
         self.child.wait().unwrap();
     }
 
+    /// As [`Self::kill`], while others still use it: they find it gone.
+    pub fn kill_now(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::KILL).unwrap();
+    }
+
     /// Asks it to end, and waits until it has.
     pub fn terminate(mut self) -> ExitStatus {
         kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
