@@ -22,7 +22,9 @@ const RECORDS: usize = 1000;
 /// How often the log is copied anew because the store let go of the beginning meanwhile.
 const TRIES: usize = 5;
 
-/// Writes the files of the objects, and what a store has beside. Blocks.
+/// Writes the files of the objects, and what a store has beside, apart from its log: whatever else comes
+/// to lie in a store's directory and is not derived belongs here, and to the names that
+/// [`crate::FileRestore`] moves. Blocks.
 ///
 /// # Errors
 /// Those of the file system and of the cache.
