@@ -2,7 +2,7 @@
 //! other.
 //!
 //! A snapshot of this engine is a value in memory that does not change, however many hosts go on
-//! writing. So the copy is made from it: the objects' files ([`crate::keeper::copy_out`]), then a log
+//! writing. So the copy is made from it: the objects' files ([`crate::keeper::copy_out()`]), then a log
 //! that has the records of the change feed up to the snapshot's commit. `store.toml` comes last.
 
 use osis_core::backend::Snapshot as _;

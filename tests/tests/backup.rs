@@ -494,6 +494,32 @@ fn who_has_a_file_store_open_that_is_replaced_writes_no_more() {
 }
 
 #[test]
+fn a_restore_that_was_cut_off_while_files_moved_is_told_and_begun_anew() {
+    let (place, other) = (Place::new(Kind::File), Place::new(Kind::File));
+    fill(&place, 20);
+    let backup = place.beside("backup");
+    back_up(&place, &backup);
+    done(&restore(&other, &backup, &[]));
+    // As it is when the old store was moved away, and the new one is not there yet.
+    let old = other.path().join(".osis-restore/old-1");
+    std::fs::create_dir_all(&old).unwrap();
+    std::fs::rename(other.path().join("store.toml"), old.join("store.toml")).unwrap();
+    std::fs::rename(other.path().join("memos"), old.join("memos")).unwrap();
+    for arguments in [vec!["digest"], vec!["import", "/dev/null"]] {
+        let said = refusal(&other.command(&arguments).output().unwrap());
+        assert!(said.contains("osis restore --force"), "{said}");
+    }
+    let said = refusal(&restore(&other, &backup, &[]));
+    assert!(said.contains("--force"), "{said}");
+    done(&restore(&other, &backup, &["--force"]));
+    assert_eq!(other.digest(), place.digest());
+    assert!(
+        !other.path().join(".osis-restore").exists(),
+        "the old store is left"
+    );
+}
+
+#[test]
 fn texts_of_people_are_in_the_backup_of_a_file_store() {
     let (place, other) = (Place::new(Kind::File), Place::new(Kind::File));
     fill(&place, 5);
