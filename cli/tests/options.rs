@@ -412,3 +412,36 @@ fn a_command_that_reads_says_nothing_of_its_caches() {
     assert!(output.status.success());
     assert_eq!(error(&output), "");
 }
+
+#[test]
+fn a_litestream_configuration_names_the_store_and_its_events_in_either_form() {
+    let dir = folder();
+    let backup = |args: &[&str]| {
+        let args: Vec<&str> = ["backup"].iter().chain(args).copied().collect();
+        osis(dir.path(), &args, &[("OSIS_STORE", "sqlite:data/osis.db")])
+    };
+    let place = dir.path().canonicalize().unwrap();
+    let named = |name: &str| format!("\"{}/{name}\"", place.display());
+    let now = backup(&["--litestream-config", "copies"]);
+    assert!(now.status.success(), "{}", error(&now));
+    let text = out(&now);
+    for part in [
+        named("data/osis.db"),
+        named("copies/osis.db"),
+        named("copies/events"),
+        "pattern: \"osis-events-*.db\"".to_owned(),
+    ] {
+        assert!(text.contains(&part), "{part} in {text}");
+    }
+    let before = out(&backup(&["--litestream-config=0.3", "s3://bucket/shop/"]));
+    assert!(
+        before.contains("url: \"s3://bucket/shop/osis.db\""),
+        "{before}"
+    );
+    let months = before.matches("osis-events-").count();
+    assert_eq!(months, 2 * 25, "this month and two years ahead: {before}");
+    let wrong = backup(&["--litestream-config", "--store", "file:data"]);
+    assert_eq!(wrong.status.code(), Some(2));
+    assert!(error(&wrong).contains("osis backup DEST"));
+    assert_eq!(backup(&[]).status.code(), Some(2), "nowhere to back up to");
+}
