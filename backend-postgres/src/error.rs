@@ -173,10 +173,11 @@ pub(crate) fn cannot_connect(error: &tokio_postgres::Error, place: &str) -> Fail
         let cause =
             std::iter::successors(error.source(), |error| <dyn StdError>::source(*error)).last();
         let cause = cause.map_or_else(|| error.to_string(), ToString::to_string);
-        return Failure::Unreachable(format!(
-            "no connection to {place}: {cause}; see that the server runs and that host, port and \
-             sslmode are right"
-        ));
+        let advice = match cause.as_str() {
+            "password missing" => "the server wants one: set it in PGPASSWORD or in the URL",
+            _ => "see that the server runs and that host, port and sslmode are right",
+        };
+        return Failure::Unreachable(format!("no connection to {place}: {cause}; {advice}"));
     };
     let said = database.message();
     let advice = match database.code().code() {

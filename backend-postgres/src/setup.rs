@@ -26,7 +26,7 @@ use crate::words;
 /// The version of the store's own tables.
 const FORMAT: i64 = 1;
 /// The oldest server that has all that is used: 15.
-const SERVER_MIN: i32 = 150_000;
+const SERVER_MIN: i64 = 150_000;
 
 /// Opens a store; nothing where there is none and none is to be made.
 ///
@@ -103,23 +103,10 @@ impl Setup<'_> {
         let (number, version, encoding) = row
             .map_err(|failure| self.explain(&failure))?
             .unwrap_or_default();
-        let place = self.place;
-        if number < i64::from(SERVER_MIN) {
-            return Err(unavailable(
-                None,
-                format!("{place} is served by PostgreSQL {version}; use version 15 or later"),
-            ));
+        match unfit(number, &version, &encoding) {
+            Some(why) => Err(unavailable(None, format!("{} {why}", self.place))),
+            None => Ok(()),
         }
-        if encoding != "UTF8" {
-            return Err(unavailable(
-                None,
-                format!(
-                    "the database of {place} has the encoding {encoding}; make one with UTF8: \
-                     createdb --encoding=UTF8 --template=template0 NAME"
-                ),
-            ));
-        }
-        Ok(())
     }
 
     /// Looks, and does what there is to do.
@@ -340,6 +327,22 @@ pub(crate) enum Things {
     Store,
     /// Something else.
     Foreign,
+}
+
+/// Why a server or a database holds no stores, if so: by the server's version, as a number and as it
+/// is told, and the database's encoding.
+pub(crate) fn unfit(number: i64, version: &str, encoding: &str) -> Option<String> {
+    if number < SERVER_MIN {
+        return Some(format!(
+            "is served by PostgreSQL {version}; use version 15 or later"
+        ));
+    }
+    (encoding != "UTF8").then(|| {
+        format!(
+            "is in a database with the encoding {encoding}; make one with UTF8: \
+             createdb --encoding=UTF8 --template=template0 NAME"
+        )
+    })
 }
 
 /// Plans the change from one schema to another.

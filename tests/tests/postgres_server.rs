@@ -114,6 +114,8 @@ fn writes_go_on_when_the_server_was_killed() {
         verify(&server, &ledgers);
         assert!(server.terminate().success());
     }
+    let checked = place.command(&["check"]).output().unwrap();
+    assert!(checked.status.success(), "{checked:?}");
 }
 
 fn verify(server: &Served, ledgers: &[Ledger]) {
@@ -192,6 +194,7 @@ fn refusals_say_what_to_do() {
     let locked = as_user("locked");
     for (url, more, wanted) in [
         (locked.clone(), &[("PGPASSWORD", "wrong")][..], "password"),
+        (locked.clone(), &[], "set it in PGPASSWORD"),
         (as_user("poor"), &[], "lacks rights"),
         (as_user("nobody"), &[], "does not exist"),
         (gone, &[], "no connection to"),
@@ -325,6 +328,50 @@ fn pages_are_read_by_their_indexes() {
             "{method} {params}: {since}"
         );
     }
+}
+
+/// What the URL says of limits and names is what the server sees.
+#[test]
+fn limits_and_names_are_those_of_the_url() {
+    if !is_there("limits_and_names_are_those_of_the_url") {
+        return;
+    }
+    let cluster = Cluster::own();
+    let url = cluster
+        .url("schema=osis&pool=2&application_name=shop-a&statement_timeout=1s&lock_timeout=1500ms");
+    let server = Served::start(["--store", &url, "--schema", SHOP_FILE]);
+    let memo = |n: usize| json!({ "data": { "id": format!("memo-{n}"), "body": "a" } });
+    server.call("memo_new", &memo(1));
+    let seen = "SELECT count(*) FILTER (WHERE application_name = 'shop-a') > 0, \
+                count(*) FILTER (WHERE application_name = 'osis') FROM pg_stat_activity";
+    assert_eq!(cluster.sql(seen), "t|0");
+    let hold = |lock: &str| format!("BEGIN; {lock}; SELECT pg_sleep(4); COMMIT");
+    let is_held = |wanted: &str| {
+        let held = "SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'PgSleep'";
+        while cluster.sql(held) != wanted {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    std::thread::scope(|scope| {
+        let holder = scope.spawn(|| cluster.sql(&hold("LOCK TABLE osis.memos")));
+        is_held("1");
+        // A read is given up by the server; it would otherwise wait for the lock, and go well.
+        let answer = server.connect().call("memo_list", &json!({}));
+        assert_eq!(kind(&answer), "unavailable", "{answer}");
+        holder.join().unwrap();
+        let holder =
+            scope.spawn(|| cluster.sql(&hold("SELECT seq FROM osis._osis_meta FOR UPDATE")));
+        is_held("1");
+        // A write waits for its turn again and again, as long as the call may take.
+        server.call("memo_new", &memo(2));
+        holder.join().unwrap();
+    });
+    let log = cluster.whole_log();
+    for wanted in ["due to statement timeout", "due to lock timeout"] {
+        assert!(log.contains(wanted), "{log}");
+    }
+    assert_eq!(server.call("memo_count", &json!({}))["count"], 2);
+    assert!(server.terminate().success());
 }
 
 /// A child that ends with this.

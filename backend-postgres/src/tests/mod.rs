@@ -1,6 +1,7 @@
 //! Tests of the engine that need its inside and no server: what every engine must do stands in the
 //! conformance suite of the `tests` crate, what only a server does in its `postgres_server`.
 
+mod config;
 mod layout;
 mod words;
 

@@ -1,5 +1,5 @@
-//! First figures: get by id, durable new, a page of a list, a search, at 1, 16 and 64 clients, of a
-//! SQLite store, a file store and a PostgreSQL store, each beside its limits in the same run: a
+//! First figures: get by id, durable new, a page of a list, a search (and on PostgreSQL an ingest of
+//! many events), at 1, 16 and 64 clients, of a SQLite store, a file store and a PostgreSQL store, each beside its limits in the same run: a
 //! jsonrpsee server whose methods do nothing, and rusqlite or tokio-postgres doing the statements of
 //! the store by themselves.
 //!
@@ -47,7 +47,10 @@ fn main() {
     runtime.block_on(measure());
 }
 
-/// The four kinds of call that are measured.
+/// How many events a call of [`Kind::Ingest`] brings.
+pub(crate) const EVENTS: usize = 500;
+
+/// The kinds of call that are measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// `app_get` by id.
@@ -58,6 +61,8 @@ pub(crate) enum Kind {
     List,
     /// `app_find`: the 20 most relevant apps with a word.
     Find,
+    /// `event_ingest` of [`EVENTS`] events; beside PostgreSQL alone.
+    Ingest,
 }
 
 impl Kind {
@@ -69,6 +74,7 @@ impl Kind {
             Self::New => "durable new",
             Self::List => "list page of 50",
             Self::Find => "find, 20 best",
+            Self::Ingest => "ingest of 500 events",
         }
     }
 }
@@ -105,8 +111,27 @@ impl Sample {
                 "app_find",
                 json!({"query": WORDS[pick % WORDS.len()], "limit": 20}),
             ),
+            Kind::Ingest => ("event_ingest", json!({"items": self.events(pick)})),
         };
         json!({"jsonrpc": "2.0", "id": n, "method": method, "params": params}).to_string()
+    }
+
+    /// Events of now, as programs report them.
+    fn events(&self, pick: usize) -> Value {
+        let now = osis_core::time::Time::now().to_string();
+        let event = |n: usize| {
+            json!({
+                "app_id": self.ids[(pick + n) % self.ids.len()],
+                "kind": "start",
+                "occurred_at": now,
+                "version_code": 7,
+                "device_id": format!("device-{}", n % 97),
+                "platform": "linux",
+                "message": "the program was started",
+                "properties": {"cold": true, "ms": n},
+            })
+        };
+        (0..EVENTS).map(event).collect()
     }
 
     /// A new app of about the size of a package.
@@ -261,7 +286,8 @@ async fn measure_postgres(osis: &Path, catalog: &Path, sqlite: &Subject) {
         "\n| call | clients | postgres:/s | p50 | p99 | raw tokio-postgres/s | of it | sqlite:/s \
          | of it |\n|---|---|---|---|---|---|---|---|---|"
     );
-    for (run, kind) in Kind::ALL.into_iter().enumerate() {
+    let kinds = Kind::ALL.into_iter().chain([Kind::Ingest]);
+    for (run, kind) in kinds.enumerate() {
         for clients in CLIENTS {
             let run = 1000 + run * 100 + clients;
             let ours = postgres.measure(kind, run, clients).await;

@@ -100,7 +100,7 @@ fn read(connection: &Connection, sample: &Sample, kind: Kind, client: usize, n: 
             );
             (sql, category)
         }
-        Kind::Find | Kind::New => {
+        Kind::Find | Kind::New | Kind::Ingest => {
             let text = "\"_osis_apps$$text\"";
             let sql = format!(
                 "SELECT {COLUMNS} FROM {text} CROSS JOIN apps a ON a._n = {text}.rowid \

@@ -2,16 +2,21 @@
 //! connection a client.
 //!
 //! Each write is a transaction of its own, as a program makes it that uses PostgreSQL in the plain
-//! way, with the row locked that the store's writers take turns by.
+//! way, with the row locked that the store's writers take turns by. Events are looked for by their ids
+//! and copied in, with words that are made but once; what the store counts of words is not counted.
 
+use std::error::Error;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
-use tokio_postgres::types::Type;
+use bytes::{BufMut as _, BytesMut};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, NoTls};
 
 use crate::load::Figure;
-use crate::{Kind, Sample, WORDS};
+use crate::{EVENTS, Kind, Sample, WORDS};
 
 const COLUMNS: &str = "t.id, t.rev, t.created_at, t.updated_at, t.developer_id, t.package_id, \
     t.name, t.description, t.category, t.tags, t.status";
@@ -43,6 +48,7 @@ pub(crate) async fn run(
                     let begun = Instant::now();
                     match kind {
                         Kind::New => insert(&connection, &sample, run, client, n).await,
+                        Kind::Ingest => ingest(&connection, &sample, run, client, n).await,
                         _ => read(&connection, &statements, &sample, kind, client, n).await,
                     }
                     times.push(begun.elapsed());
@@ -112,7 +118,7 @@ async fn read(
             );
             client.query_typed(&sql, &[(&category, Type::TEXT)]).await
         }
-        Kind::Find | Kind::New => {
+        Kind::Find | Kind::New | Kind::Ingest => {
             let words: Vec<String> = WORDS[pick % WORDS.len()]
                 .split_whitespace()
                 .map(|word| word.trim_matches('"').to_owned())
@@ -144,7 +150,7 @@ async fn insert(client: &Client, sample: &Sample, run: usize, number: usize, n: 
     let text = |name: &str| app[name].as_str().expect("it is a text").to_owned();
     let id = format!("raw-{run}-{number}-{n}");
     let tags = vec!["bench", "example"];
-    let execute = async |sql: &str, values: &[&(dyn tokio_postgres::types::ToSql + Sync)]| {
+    let execute = async |sql: &str, values: &[&(dyn ToSql + Sync)]| {
         client.execute(sql, values).await.expect("it runs");
     };
     client.batch_execute("BEGIN").await.expect("it begins");
@@ -172,5 +178,97 @@ async fn insert(client: &Client, sample: &Sample, run: usize, number: usize, n: 
     )
     .await;
     execute("UPDATE _osis_meta SET seq = seq + 1", &[]).await;
+    client.batch_execute("COMMIT").await.expect("it commits");
+}
+
+/// What goes to the server as it is.
+#[derive(Debug)]
+struct Bytes<'a>(&'a [u8]);
+
+impl ToSql for Bytes<'_> {
+    fn to_sql(&self, _: &Type, out: &mut BytesMut) -> Result<IsNull, Box<dyn Error + Sync + Send>> {
+        out.put_slice(self.0);
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+/// Words of a first searchable field, as a `tsvector`.
+fn lexemes(words: &[&str]) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    bytes.put_i32(i32::try_from(words.len()).expect("they are few"));
+    for (at, word) in (1..).zip(words) {
+        bytes.put_slice(format!("\u{100}{word}\0").as_bytes());
+        bytes.put_u16(1);
+        bytes.put_u16(at);
+    }
+    bytes
+}
+
+async fn ingest(client: &Client, sample: &Sample, run: usize, number: usize, n: usize) {
+    const TYPES: [Type; 14] = [
+        Type::TEXT,
+        Type::INT8,
+        Type::TIMESTAMPTZ,
+        Type::TIMESTAMPTZ,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TIMESTAMPTZ,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::JSON,
+        Type::TS_VECTOR,
+        Type::INT8_ARRAY,
+    ];
+    let now = SystemTime::now();
+    let ms = now.duration_since(SystemTime::UNIX_EPOCH);
+    let ms = ms.expect("the clock is right").as_millis();
+    let ids: Vec<String> = (0..EVENTS)
+        .map(|at| format!("{ms:012x}-{run}-{number}-{n}-{at}"))
+        .collect();
+    client.batch_execute("BEGIN").await.expect("it begins");
+    let lock = "SELECT seq FROM _osis_meta FOR UPDATE";
+    client.query_typed(lock, &[]).await.expect("it runs");
+    let look = "SELECT t.id FROM events t WHERE t.id = ANY($1)";
+    let found = client.query_typed(look, &[(&ids, Type::TEXT_ARRAY)]).await;
+    assert!(found.expect("it runs").is_empty());
+    let copy = "COPY events (id, rev, created_at, updated_at, app_id, kind, occurred_at, \
+        version_code, device_id, platform, message, properties, _words, _slots) \
+        FROM STDIN (FORMAT binary)";
+    let words = lexemes(&["program", "started", "the", "was"]);
+    let sink = client.copy_in(copy).await.expect("it can be copied");
+    let mut rows = pin!(BinaryCopyInWriter::new(sink, &TYPES));
+    for (at, id) in ids.iter().enumerate() {
+        let app = &sample.ids[(n + at) % sample.ids.len()];
+        let device = format!("device-{}", at % 97);
+        let properties = format!("{{\"cold\":true,\"ms\":{at}}}");
+        let row: [&(dyn ToSql + Sync); 14] = [
+            id,
+            &1_i64,
+            &now,
+            &now,
+            app,
+            &"start",
+            &now,
+            &7_i64,
+            &device,
+            &"linux",
+            &"the program was started",
+            &Bytes(properties.as_bytes()),
+            &Bytes(&words),
+            &[4_i64].as_slice(),
+        ];
+        rows.as_mut().write(&row).await.expect("it can be written");
+    }
+    rows.finish().await.expect("it is copied");
+    let seq = "UPDATE _osis_meta SET seq = seq + 1";
+    client.query_typed(seq, &[]).await.expect("it runs");
     client.batch_execute("COMMIT").await.expect("it commits");
 }

@@ -191,6 +191,9 @@ impl Pair {
             let params = json!({ "limit": 1000, "count": true });
             self.both(&format!("{}_list", ty.name), &params).await;
         }
+        // Nor does the engine itself find anything wrong below the objects.
+        let told = self.engine.0.store().inspect(&Principal::Operator).await;
+        assert_eq!(told.unwrap(), []);
     }
 
     /// Ends both.
