@@ -8,6 +8,8 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use osis_tests::binary::{Served, command};
@@ -228,16 +230,15 @@ fn quiet(command: &mut Command) -> Child {
         .unwrap()
 }
 
-/// Writes to a server until told to stop; answers how many events it ingested.
-fn write_on(server: &Served, writer: usize, stop: &std::sync::atomic::AtomicBool) -> u64 {
+/// Writes to a server until told to stop; counts the events that it ingests.
+fn write_on(server: &Served, writer: usize, stop: &AtomicBool, events: &AtomicU64) {
     let mut connection = server.connect();
     let mut call = |method: &str, params: Value| {
         let answer = connection.call(method, &params);
         assert!(answer.get("error").is_none(), "{answer}");
     };
-    let mut events = 0;
     for n in 0.. {
-        if stop.load(std::sync::atomic::Ordering::Relaxed) {
+        if stop.load(Ordering::Relaxed) {
             break;
         }
         let id = format!("live-{writer}-{n}");
@@ -268,23 +269,20 @@ fn write_on(server: &Served, writer: usize, stop: &std::sync::atomic::AtomicBool
             event("early", format!("2030-10-{day:02}T00:00:00Z")),
         ]);
         call("event_ingest", json!({ "items": items }));
-        events += 2;
+        events.fetch_add(2, Ordering::Relaxed);
     }
-    events
 }
 
 /// Follows a store that two writers write to throughout, and ends in one way or the other.
 fn follow_under_load(from: &Place, to: &Place, until_caught_up: bool) {
     fill(from, 300);
     let server = from.serve();
-    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (stop, events) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let writers: Vec<_> = (0..2)
             .map(|writer| {
-                scope.spawn({
-                    let (server, stop) = (&server, &stop);
-                    move || write_on(server, writer, stop)
-                })
+                let (server, stop, events) = (&server, &stop, &events);
+                scope.spawn(move || write_on(server, writer, stop, events))
             })
             .collect();
         let more: &[&str] = match until_caught_up {
@@ -300,19 +298,23 @@ fn follow_under_load(from: &Place, to: &Place, until_caught_up: bool) {
             // What was copied is what was there at one moment: it is verified, and it ends.
             let told: Vec<String> = lines.map(Result::unwrap).collect();
             assert!(child.wait().unwrap().success(), "{told:?}");
-            stop.store(true, std::sync::atomic::Ordering::Relaxed);
+            stop.store(true, Ordering::Relaxed);
             writers
                 .into_iter()
-                .for_each(|writer| assert!(writer.join().unwrap() > 0));
+                .for_each(|writer| writer.join().unwrap());
+            assert!(events.load(Ordering::Relaxed) > 0, "the load was none");
             return;
         }
-        std::thread::sleep(Duration::from_secs(3));
-        stop.store(true, std::sync::atomic::Ordering::Relaxed);
-        let events: u64 = writers
+        std::thread::sleep(Duration::from_secs(2));
+        let all_write = || !writers.iter().any(ScopedJoinHandle::is_finished);
+        while events.load(Ordering::Relaxed) < 100 && all_write() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        stop.store(true, Ordering::Relaxed);
+        writers
             .into_iter()
-            .map(|writer| writer.join().unwrap())
-            .sum();
-        assert!(events > 20, "the load was none: {events} events");
+            .for_each(|writer| writer.join().unwrap());
+        let events = events.load(Ordering::Relaxed);
         assert_eq!(lines.next().unwrap().unwrap(), "caught up");
         kill_process(Pid::from_child(&child), Signal::INT).unwrap();
         let told: Vec<String> = lines.map(Result::unwrap).collect();
