@@ -16,13 +16,15 @@ mod query;
 #[cfg(test)]
 mod sample;
 mod score;
+mod similar;
 mod tokenizer;
 
-pub use correct::{Similar, similar};
+pub use correct::similar;
 pub use document::{Document, FILLER, FieldWords, searchable};
 pub use fold::fold_key;
 pub use highlight::highlight;
 pub use print::Printed;
 pub use query::{Query, Term};
 pub use score::{Lengths, Ranking};
+pub use similar::{Reading, Similar, Vocabulary};
 pub use tokenizer::{WORD_CHARS_MAX, each_word, words};
