@@ -86,7 +86,7 @@ pub(crate) fn create_types(schema: &Schema) -> Vec<String> {
 /// The statements that make the store's own tables.
 pub(crate) fn create_system() -> Vec<String> {
     let (meta, history) = (names::META, names::HISTORY);
-    let (changes, pending) = (names::CHANGES, names::PENDING);
+    let (changes, pending, taken_in) = (names::CHANGES, names::PENDING, names::TAKEN_IN);
     vec![
         format!(
             "CREATE TABLE {meta} (\n  \
@@ -126,6 +126,14 @@ pub(crate) fn create_system() -> Vec<String> {
              type TEXT NOT NULL,\n  \
              n INTEGER NOT NULL,\n  \
              PRIMARY KEY (type, n)\n\
+             ) STRICT, WITHOUT ROWID"
+        ),
+        format!(
+            "CREATE TABLE {taken_in} (\n  \
+             type TEXT NOT NULL,\n  \
+             at INTEGER NOT NULL,\n  \
+             n INTEGER NOT NULL,\n  \
+             PRIMARY KEY (type, at)\n\
              ) STRICT, WITHOUT ROWID"
         ),
     ]

@@ -11,7 +11,7 @@ use rusqlite::Connection;
 use crate::connection::Limit;
 use crate::error::{Failure, Outcome};
 use crate::postings::{Place, Postings, seek};
-use crate::text_cache::Kept;
+use crate::text_cache::Seen;
 
 /// After so many rows the time limit is looked at.
 const STRIDE: usize = 1 << 12;
@@ -20,8 +20,8 @@ const STRIDE: usize = 1 << 12;
 pub(crate) struct Index<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) ty: &'a Type,
-    pub(crate) kept: &'a Kept,
-    /// The rows of which the index has not the newest words, rising: they are looked at otherwise.
+    pub(crate) seen: &'a Seen,
+    /// The rows of which the newest words may not be known, rising: they are looked at otherwise.
     pub(crate) stale: &'a [i64],
     pub(crate) limit: &'a Limit,
 }
@@ -82,8 +82,8 @@ impl<'a> Evaluation<'a> {
         lengths: &Lengths,
     ) -> Outcome<Vec<f64>> {
         let index = self.index;
-        let slots = index.kept.lengths(index.connection, index.ty, rows)?;
-        let fields = index.kept.totals.len();
+        let slots = index.seen.lengths(index.connection, index.ty, rows)?;
+        let fields = index.seen.totals.len();
         let mut scores = vec![0.0; rows.len()];
         for (order, term) in self.query.wanted().into_iter().enumerate() {
             let found = self.look(term)?;
@@ -156,7 +156,7 @@ impl<'a> Evaluation<'a> {
 }
 
 impl Index<'_> {
-    /// Whether a word occurs in a row of which the index has the newest words.
+    /// Whether a word occurs in a row of which the newest words are known.
     pub(crate) fn has(&self, word: &str) -> Outcome<bool> {
         let term = Term {
             words: vec![word.to_owned()],
@@ -187,7 +187,7 @@ impl Index<'_> {
     }
 
     fn postings(&self, word: &str, is_prefix: bool) -> Outcome<Arc<Postings>> {
-        self.kept
+        self.seen
             .postings(self.connection, self.ty, (word, is_prefix), self.limit)
     }
 

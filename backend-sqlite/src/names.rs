@@ -8,6 +8,9 @@ pub(crate) use osis_sql::names::{CHANGES, HISTORY, META, column, literal, quote,
 /// Rows whose text is not yet in the text index as it should be.
 pub(crate) const PENDING: &str = "_osis_text_pending";
 
+/// Rows whose text went into the text index lately, in the order in which it did.
+pub(crate) const TAKEN_IN: &str = "_osis_text_taken_in";
+
 /// What the store is an unfinished copy of; there only as long as it is one.
 pub(crate) const COPYING: &str = "_osis_copying";
 

@@ -69,23 +69,46 @@ impl Postings {
 
     /// The occurrences in one field alone.
     pub(crate) fn in_field(&self, field: u16) -> Self {
-        self.filtered(|_, place| place.field == field)
-    }
-
-    /// The occurrences in rows that are not among these, which rise.
-    pub(crate) fn without(&self, rows: &[i64]) -> Self {
-        self.filtered(|row, _| rows.binary_search(&row).is_err())
-    }
-
-    fn filtered(&self, wanted: impl Fn(i64, &Place) -> bool) -> Self {
         let mut some = Self::default();
         for (at, row) in self.rows.iter().enumerate() {
             let places = self.places(at).iter();
-            for place in places.filter(|place| wanted(*row, place)) {
+            for place in places.filter(|place| place.field == field) {
                 some.push(*row, *place);
             }
         }
         some
+    }
+
+    /// The occurrences in rows that are not among these, which rise.
+    pub(crate) fn without(&self, rows: &[i64]) -> Self {
+        let mut some = Self::default();
+        let (mut from, mut at) = (0, 0);
+        // Between two of the rows everything is kept as it is.
+        for row in rows {
+            at = seek(&self.rows, at, *row);
+            some.extend(self, from..at);
+            at += usize::from(self.rows.get(at) == Some(row));
+            from = at;
+        }
+        some.extend(self, from..self.rows.len());
+        some
+    }
+
+    /// Adds those of some rows, by where they stand among the others'; they are behind all here.
+    fn extend(&mut self, others: &Self, rows: std::ops::Range<usize>) {
+        let Some(last) = rows.end.checked_sub(1).filter(|last| rows.start <= *last) else {
+            return;
+        };
+        let first = rows
+            .start
+            .checked_sub(1)
+            .map_or(0, |before| others.ends[before]);
+        let here = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let places = first as usize..others.ends[last] as usize;
+        self.rows.extend(&others.rows[rows.clone()]);
+        let ends = others.ends[rows].iter();
+        self.ends.extend(ends.map(|end| end - first + here));
+        self.places.extend(&others.places[places]);
     }
 }
 

@@ -20,12 +20,13 @@ use crate::lookup;
 use crate::names;
 use crate::rows::{read, read_column};
 use crate::sql::{Run, Sql};
+use crate::text_cache::{self, Seen};
 use crate::text_index;
 
 /// Answers a search. Runs in a transaction.
 ///
-/// Rows that the text index lacks are looked at themselves; there are none, unless the transaction
-/// began before they could be taken in.
+/// Rows are looked at themselves that the text index lacks (there are none, unless the transaction
+/// began before they could be taken in), or that it has taken in since what is kept of it was read.
 pub(crate) fn search(
     connection: &Connection,
     catalog: &Catalog,
@@ -41,13 +42,13 @@ pub(crate) fn search(
             facets: tally.finish(),
         });
     }
-    let kept = catalog.text.of(connection, ty, search.type_id)?;
-    let stale = text_index::pending(connection, catalog, search.type_id, usize::MAX)?;
+    let seen = catalog.text.of(connection, ty, search.type_id)?;
+    let stale = stale(connection, catalog, search.type_id, &seen)?;
     let rest = documents(connection, catalog, search.type_id, &stale, limit)?;
     let index = Index {
         connection,
         ty,
-        kept: &kept,
+        seen: &seen,
         stale: &stale,
         limit,
     };
@@ -91,6 +92,20 @@ pub(crate) fn search(
     })
 }
 
+/// The rows of which what is known of the index may be old, rising.
+fn stale(
+    connection: &Connection,
+    catalog: &Catalog,
+    type_id: TypeId,
+    seen: &Seen,
+) -> Outcome<Vec<i64>> {
+    let mut stale = text_index::pending(connection, catalog, type_id, usize::MAX)?;
+    stale.extend(&seen.changed);
+    stale.sort_unstable();
+    stale.dedup();
+    Ok(stale)
+}
+
 /// How hits are scored: by how many rows there are, how long, and with which words.
 fn rank<'q>(
     index: &Index<'_>,
@@ -122,8 +137,8 @@ pub(crate) fn similar(
     if statements.text.is_none() {
         return Ok(vec![Some(Vec::new()); words.len()]);
     }
-    let kept = catalog.text.of(connection, ty, type_id)?;
-    let stale = text_index::pending(connection, catalog, type_id, usize::MAX)?;
+    let seen = catalog.text.of(connection, ty, type_id)?;
+    let stale = stale(connection, catalog, type_id, &seen)?;
     let rest = documents(connection, catalog, type_id, &stale, limit)?;
     let mut beside: Vec<&str> = rest
         .iter()
@@ -135,7 +150,7 @@ pub(crate) fn similar(
     let index = Index {
         connection,
         ty,
-        kept: &kept,
+        seen: &seen,
         stale: &stale,
         limit,
     };
@@ -153,13 +168,15 @@ pub(crate) fn similar(
             if limit.is_over() {
                 return Err(Failure::TooLate);
             }
-            let known = kept.words(connection, ty)?.iter();
-            let all = known.chain(beside.iter().copied());
-            like.extend(all.filter(|word| similar.accepts(word)).map(str::to_owned));
+            let known = seen.words(connection, ty)?;
+            let known = known.like(&similar).into_iter();
+            let beside = beside.iter().copied();
+            let all = known.chain(beside.filter(|word| similar.accepts(word)));
+            like.extend(all.map(str::to_owned));
             like.sort_unstable();
             like.dedup();
         }
-        // Of what was changed, the index has the old words yet.
+        // Of what was changed, old words are known yet.
         if !stale.is_empty() {
             let mut there = Vec::new();
             for word in like {
@@ -178,7 +195,7 @@ impl Index<'_> {
     /// How many rows there are and how long their fields: those of the index but for the stale
     /// ones, and the rest.
     fn size(&self, rest: &[(Row, Document)]) -> Outcome<(u64, Vec<u64>)> {
-        let (mut count, mut totals) = (self.kept.count, self.kept.totals.clone());
+        let (mut count, mut totals) = (self.seen.count, self.seen.totals.clone());
         if self.stale.is_empty() {
             return Ok((count, totals));
         }
@@ -187,7 +204,7 @@ impl Index<'_> {
         let numbers: Vec<Value> = self.stale.iter().map(|n| Value::Int(*n)).collect();
         sql.among(numbers.iter(), &FieldKind::Int);
         count -= sql.count(self.connection)?.min(count);
-        let slots = self.kept.lengths(self.connection, self.ty, self.stale)?;
+        let slots = text_cache::read_lengths(self.connection, self.ty, self.stale)?;
         for slots in slots.chunks_exact(totals.len()) {
             for (total, slots) in totals.iter_mut().zip(slots) {
                 *total -= u64::from(*slots).min(*total);

@@ -1,15 +1,16 @@
-//! What a process keeps of its text indexes, as long as they stay as they are.
+//! What a process keeps of its text indexes, as long as most of it stays as it is.
 //!
 //! Reading the occurrences of a common word takes tens of milliseconds, and common words are asked
-//! for again and again. Whatever is kept goes with a stamp of the index's content: another content
-//! has another stamp, whoever wrote it.
+//! for again and again. What is kept was read at some point in the index's history
+//! ([`crate::text_index`]) and is good for every row that was not taken in since; the few that were
+//! are looked at themselves. When they are too many, all is read anew.
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use osis_core::schema::{Schema, Type, TypeId};
-use osis_core::text;
+use osis_core::text::{self, Vocabulary};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::connection::Limit;
@@ -17,43 +18,42 @@ use crate::error::{Failure, Outcome};
 use crate::names;
 use crate::postings::{self, Postings, seek};
 use crate::sql::{Run, Sql};
+use crate::text_index;
 
 /// Words with fewer occurrences are read anew each time.
-const KEPT_MIN: usize = 256;
+const KEPT_MIN: usize = if cfg!(test) { 1 } else { 256 };
 /// So many occurrences of words are kept of a type, at about 12 bytes each.
 const KEPT_MAX: usize = 6 << 20;
 /// Lengths of so many fields are kept of a type.
 const LENGTHS_MAX: u64 = 16 << 20;
 /// Of more than one in so many rows, lengths are read all at once.
 const ONE_IN: u64 = 8;
+/// When so many rows were taken in since, what is kept is read anew.
+const CHANGED_MAX: usize = 128;
 
-/// The record of FTS5's index that counts rows and words, and that which tells its parts.
+/// The record of FTS5's index that counts rows and words.
 ///
-/// Source: `ext/fts5/fts5_index.c`, "Contents of %_data": the averages, and the structure record,
-/// which numbers every part that is written.
+/// Source: `ext/fts5/fts5_index.c`, "Contents of %_data".
 const AVERAGES: i64 = 1;
-const STRUCTURE: i64 = 10;
 
 /// What is kept of all types.
 pub(crate) struct TextCache {
     types: Vec<Mutex<Option<Arc<Kept>>>>,
 }
 
-/// What is kept of one type's index.
-pub(crate) struct Kept {
-    stamp: Vec<u8>,
-    /// How many rows are in it.
-    pub(crate) count: u64,
-    /// The slots of its searchable fields, over all rows.
-    pub(crate) totals: Vec<u64>,
-    lengths: OnceLock<RowLengths>,
-    words: OnceLock<Words>,
+/// What is kept of one type's index; each part of it with the point in its history at which it was
+/// read.
+struct Kept {
+    /// Nothing was read before this point.
+    since: i64,
+    lengths: Mutex<Option<(i64, Arc<RowLengths>)>>,
+    words: Mutex<Option<(i64, Arc<Vocabulary>)>>,
     postings: Mutex<KeptPostings>,
 }
 
 #[derive(Default)]
 struct KeptPostings {
-    known: HashMap<(String, bool), Arc<Postings>>,
+    known: HashMap<(String, bool), (i64, Arc<Postings>)>,
     size: usize,
 }
 
@@ -64,23 +64,17 @@ struct RowLengths {
     slots: Vec<u32>,
 }
 
-/// All words of an index, one behind the other.
-#[derive(Default)]
-pub(crate) struct Words {
-    text: String,
-    ends: Vec<usize>,
-}
-
-impl Words {
-    /// The words, rising.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
-        let mut from = 0;
-        self.ends.iter().map(move |end| {
-            let word = &self.text[from..*end];
-            from = *end;
-            word
-        })
-    }
+/// A type's index as a transaction sees it, with what is kept of it.
+pub(crate) struct Seen {
+    kept: Arc<Kept>,
+    /// The point in the index's history.
+    at: i64,
+    /// The rows for which what is kept may not be good, rising.
+    pub(crate) changed: Vec<i64>,
+    /// How many rows are in the index.
+    pub(crate) count: u64,
+    /// The slots of its searchable fields, over all rows.
+    pub(crate) totals: Vec<u64>,
 }
 
 impl TextCache {
@@ -91,57 +85,50 @@ impl TextCache {
         }
     }
 
-    /// What is kept of the index of a type as a connection sees it.
-    pub(crate) fn of(
-        &self,
-        connection: &Connection,
-        ty: &Type,
-        type_id: TypeId,
-    ) -> Outcome<Arc<Kept>> {
-        let table = names::quote(&format!("{}_data", names::text_table(ty)));
-        let sql = format!("SELECT block FROM {table} WHERE id = ?");
-        let mut statement = connection.prepare_cached(&sql)?;
-        let mut block = |id: i64| -> Outcome<Vec<u8>> {
-            let found = statement.query_row([id], |row| row.get(0)).optional()?;
-            Ok(found.unwrap_or_default())
-        };
-        let averages = block(AVERAGES)?;
-        let mut stamp = block(STRUCTURE)?;
-        stamp.extend(&averages);
-        let mut kept = lock(&self.types[type_id]);
-        match &*kept {
-            Some(kept) if kept.stamp == stamp => Ok(Arc::clone(kept)),
-            _ => {
-                let new = Arc::new(Kept::new(ty, stamp, &averages)?);
-                *kept = Some(Arc::clone(&new));
-                Ok(new)
-            }
+    /// The index of a type as a connection sees it, in a transaction.
+    pub(crate) fn of(&self, connection: &Connection, ty: &Type, type_id: TypeId) -> Outcome<Seen> {
+        let (count, totals) = read_size(connection, ty)?;
+        let at = text_index::last_taken_in(connection, ty)?;
+        let mut place = lock(&self.types[type_id]);
+        let mut changed = None;
+        if let Some(kept) = &*place {
+            changed = text_index::taken_in_since(connection, ty, kept.since, CHANGED_MAX)?;
         }
+        let kept = match (&*place, &changed) {
+            (Some(kept), Some(_)) => Arc::clone(kept),
+            (newer, _) => {
+                let new = Arc::new(Kept::new(at));
+                // A transaction that began long ago keeps for itself what it reads.
+                if newer.as_ref().is_none_or(|newer| newer.since <= at) {
+                    *place = Some(Arc::clone(&new));
+                }
+                new
+            }
+        };
+        Ok(Seen {
+            kept,
+            at,
+            changed: changed.unwrap_or_default(),
+            count,
+            totals,
+        })
     }
 }
 
 impl Kept {
-    fn new(ty: &Type, stamp: Vec<u8>, averages: &[u8]) -> Outcome<Self> {
-        let fields = text::searchable(ty).len();
-        let (mut count, mut totals) = (0, vec![0; fields]);
-        if !averages.is_empty() {
-            let mut numbers = Varints(averages);
-            count = numbers.next_one()?;
-            for total in &mut totals {
-                *total = numbers.next_one()?;
-            }
-        }
-        Ok(Self {
-            stamp,
-            count,
-            totals,
-            lengths: OnceLock::new(),
-            words: OnceLock::new(),
+    fn new(since: i64) -> Self {
+        Self {
+            since,
+            lengths: Mutex::default(),
+            words: Mutex::default(),
             postings: Mutex::default(),
-        })
+        }
     }
+}
 
-    /// The occurrences of a word, or of all words that begin so.
+impl Seen {
+    /// The occurrences of a word, or of all words that begin so; those in rows of [`Self::changed`]
+    /// may be old ones.
     pub(crate) fn postings(
         &self,
         connection: &Connection,
@@ -150,25 +137,27 @@ impl Kept {
         limit: &Limit,
     ) -> Outcome<Arc<Postings>> {
         let key = (word.to_owned(), is_prefix);
-        if let Some(postings) = lock(&self.postings).known.get(&key) {
+        if let Some((at, postings)) = lock(&self.kept.postings).known.get(&key)
+            && *at <= self.at
+        {
             return Ok(Arc::clone(postings));
         }
         let postings = Arc::new(postings::read(connection, ty, word, is_prefix, limit)?);
         let size = postings.len();
         if (KEPT_MIN..KEPT_MAX).contains(&size) {
-            let mut kept = lock(&self.postings);
+            let mut kept = lock(&self.kept.postings);
             if kept.size + size > KEPT_MAX {
                 *kept = KeptPostings::default();
             }
-            if kept.known.insert(key, Arc::clone(&postings)).is_none() {
-                kept.size += size;
-            }
+            let before = kept.known.insert(key, (self.at, Arc::clone(&postings)));
+            kept.size += size;
+            kept.size -= before.map_or(0, |(_, before)| before.len());
         }
         Ok(postings)
     }
 
-    /// How long the fields of some rows are, which rise: row by row, field by field. A row that is
-    /// not in the index has no words.
+    /// How long the fields of some rows are, which rise and are none of [`Self::changed`]: row by
+    /// row, field by field. A row that is not in the index has no words.
     pub(crate) fn lengths(
         &self,
         connection: &Connection,
@@ -176,56 +165,99 @@ impl Kept {
         rows: &[i64],
     ) -> Outcome<Vec<u32>> {
         let fields = self.totals.len();
-        let mut slots = vec![0; rows.len() * fields];
+        let known = lock(&self.kept.lengths).clone();
+        let known = known.filter(|(at, _)| *at <= self.at);
         let few = (rows.len() as u64).saturating_mul(ONE_IN) < self.count;
         let too_many = self.count.saturating_mul(fields as u64) > LENGTHS_MAX;
-        let table = names::quote(&format!("{}_docsize", names::text_table(ty)));
-        if let Some(known) = self.lengths.get() {
-            known.copy(rows, &mut slots);
-        } else if few || too_many {
-            let sql = format!("SELECT sz FROM {table} WHERE id = ?");
-            let mut statement = connection.prepare_cached(&sql)?;
-            for (row, slots) in rows.iter().zip(slots.chunks_exact_mut(fields)) {
-                let mut found = statement.query([row])?;
-                if let Some(found) = found.next()? {
-                    decode(found.get_ref(0)?, slots)?;
-                }
+        let all = match known {
+            Some((_, known)) => known,
+            None if few || too_many => return read_lengths(connection, ty, rows),
+            None => {
+                let all = Arc::new(RowLengths::read(connection, ty)?);
+                *lock(&self.kept.lengths) = Some((self.at, Arc::clone(&all)));
+                all
             }
-        } else {
-            let mut all = RowLengths {
-                rows: Vec::new(),
-                slots: Vec::new(),
-            };
-            let sql = Sql::new(format!("SELECT id, sz FROM {table} ORDER BY id"));
-            sql.each(connection, |row| {
-                all.rows.push(row.get(0)?);
-                let from = all.slots.len();
-                all.slots.resize(from + fields, 0);
-                decode(row.get_ref(1)?, &mut all.slots[from..])
-            })?;
-            self.lengths.get_or_init(|| all).copy(rows, &mut slots);
-        }
+        };
+        let mut slots = vec![0; rows.len() * fields];
+        all.copy(rows, &mut slots);
         Ok(slots)
     }
 
-    /// All words.
-    pub(crate) fn words(&self, connection: &Connection, ty: &Type) -> Outcome<&Words> {
-        if let Some(words) = self.words.get() {
+    /// All words but those that only rows of [`Self::changed`] have, and some that are there no
+    /// more.
+    pub(crate) fn words(&self, connection: &Connection, ty: &Type) -> Outcome<Arc<Vocabulary>> {
+        let known = lock(&self.kept.words).clone();
+        if let Some((_, words)) = known.filter(|(at, _)| *at <= self.at) {
             return Ok(words);
         }
-        let mut words = Words::default();
-        let sql = Sql::new(format!("SELECT term FROM {}", postings::vocabulary(ty)));
+        let mut words = Vocabulary::default();
+        let table = postings::vocabulary(ty);
+        let sql = Sql::new(format!("SELECT term FROM {table} ORDER BY term"));
         sql.each(connection, |row| {
             let word = row.get_ref(0)?.as_str();
-            words.text.push_str(word.map_err(rusqlite::Error::from)?);
-            words.ends.push(words.text.len());
+            words.push(word.map_err(rusqlite::Error::from)?);
             Ok(())
         })?;
-        Ok(self.words.get_or_init(|| words))
+        let words = Arc::new(words);
+        *lock(&self.kept.words) = Some((self.at, Arc::clone(&words)));
+        Ok(words)
     }
 }
 
+/// How many rows an index has, and how many slots their searchable fields have altogether.
+fn read_size(connection: &Connection, ty: &Type) -> Outcome<(u64, Vec<u64>)> {
+    let table = names::quote(&format!("{}_data", names::text_table(ty)));
+    let sql = format!("SELECT block FROM {table} WHERE id = ?");
+    let averages: Option<Vec<u8>> = connection
+        .prepare_cached(&sql)?
+        .query_row([AVERAGES], |row| row.get(0))
+        .optional()?;
+    let averages = averages.unwrap_or_default();
+    let (mut count, mut totals) = (0, vec![0; text::searchable(ty).len()]);
+    if !averages.is_empty() {
+        let mut numbers = Varints(&averages);
+        count = numbers.next_one()?;
+        for total in &mut totals {
+            *total = numbers.next_one()?;
+        }
+    }
+    Ok((count, totals))
+}
+
+/// How long the fields of some rows are in the index itself.
+pub(crate) fn read_lengths(connection: &Connection, ty: &Type, rows: &[i64]) -> Outcome<Vec<u32>> {
+    let fields = text::searchable(ty).len();
+    let mut slots = vec![0; rows.len() * fields];
+    let table = names::quote(&format!("{}_docsize", names::text_table(ty)));
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT sz FROM {table} WHERE id = ?"))?;
+    for (row, slots) in rows.iter().zip(slots.chunks_exact_mut(fields)) {
+        let mut found = statement.query([row])?;
+        if let Some(found) = found.next()? {
+            decode(found.get_ref(0)?, slots)?;
+        }
+    }
+    Ok(slots)
+}
+
 impl RowLengths {
+    fn read(connection: &Connection, ty: &Type) -> Outcome<Self> {
+        let fields = text::searchable(ty).len();
+        let mut all = Self {
+            rows: Vec::new(),
+            slots: Vec::new(),
+        };
+        let table = names::quote(&format!("{}_docsize", names::text_table(ty)));
+        let sql = Sql::new(format!("SELECT id, sz FROM {table} ORDER BY id"));
+        sql.each(connection, |row| {
+            all.rows.push(row.get(0)?);
+            let from = all.slots.len();
+            all.slots.resize(from + fields, 0);
+            decode(row.get_ref(1)?, &mut all.slots[from..])
+        })?;
+        Ok(all)
+    }
+
     fn copy(&self, rows: &[i64], slots: &mut [u32]) {
         let fields = self.slots.len().checked_div(self.rows.len()).unwrap_or(0);
         if fields == 0 {

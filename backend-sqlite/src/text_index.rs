@@ -4,17 +4,23 @@
 //! the numbers of its rows ([`crate::effects`]); the writer takes them in when it is idle, and
 //! before a search is answered. What is noted is "look at this row again": what is there then goes
 //! in, what is not there goes out, whoever does it and however often.
+//!
+//! Which rows went in lately stays noted, in their order, so that who has read something of the
+//! index knows for which rows it is good no more ([`crate::text_cache`]).
 
 use std::sync::LazyLock;
 
-use osis_core::schema::TypeId;
+use osis_core::schema::{Type, TypeId};
 use osis_core::text::{Document, FieldWords};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::catalog::Catalog;
 use crate::error::Outcome;
 use crate::lookup;
-use crate::names::PENDING;
+use crate::names::{PENDING, TAKEN_IN};
+
+/// Of so many rows of a type that went in last it stays noted.
+const NOTED_MAX: i64 = 1024;
 
 /// Takes up to `limit` rows of a type into its text index; tells how many. Runs in a transaction.
 pub(crate) fn take_in(
@@ -27,7 +33,9 @@ pub(crate) fn take_in(
     for &number in &numbers {
         take_in_row(connection, catalog, type_id, number)?;
     }
-    forget(connection, &catalog.schema.types[type_id].name, &numbers)?;
+    let ty = &catalog.schema.types[type_id];
+    note(connection, ty, &numbers)?;
+    forget(connection, &ty.name, &numbers)?;
     Ok(numbers.len())
 }
 
@@ -145,6 +153,60 @@ fn take_in_row(
     }
     statement.raw_execute()?;
     Ok(())
+}
+
+/// Notes that rows went in.
+fn note(connection: &Connection, ty: &Type, numbers: &[i64]) -> Outcome<()> {
+    static PUT: LazyLock<String> =
+        LazyLock::new(|| format!("INSERT INTO {TAKEN_IN} (type, at, n) VALUES (?, ?, ?)"));
+    static PRUNE: LazyLock<String> =
+        LazyLock::new(|| format!("DELETE FROM {TAKEN_IN} WHERE type = ? AND at <= ?"));
+    let mut at = last_taken_in(connection, ty)?;
+    let mut put = connection.prepare_cached(&PUT)?;
+    // Of many rows the first would be forgotten again at once; they count all the same.
+    let noted = numbers.len().min(NOTED_MAX as usize);
+    at += (numbers.len() - noted) as i64;
+    for number in &numbers[numbers.len() - noted..] {
+        at += 1;
+        put.execute((&ty.name, at, number))?;
+    }
+    let mut prune = connection.prepare_cached(&PRUNE)?;
+    prune.execute((&ty.name, at - NOTED_MAX))?;
+    Ok(())
+}
+
+/// How many rows of a type have gone in so far, one that did so twice counted twice: the point in
+/// its index's history.
+pub(crate) fn last_taken_in(connection: &Connection, ty: &Type) -> Outcome<i64> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT coalesce(max(at), 0) FROM {TAKEN_IN} WHERE type = ?"));
+    let mut statement = connection.prepare_cached(&SQL)?;
+    Ok(statement.query_row([&ty.name], |row| row.get(0))?)
+}
+
+/// The rows that went in behind a point, rising; nothing if they are more than `max` or not all
+/// noted, or if that point is still to come.
+pub(crate) fn taken_in_since(
+    connection: &Connection,
+    ty: &Type,
+    since: i64,
+    max: usize,
+) -> Outcome<Option<Vec<i64>>> {
+    static SQL: LazyLock<String> =
+        LazyLock::new(|| format!("SELECT n FROM {TAKEN_IN} WHERE type = ? AND at > ?"));
+    let behind = last_taken_in(connection, ty)? - since;
+    if !usize::try_from(behind).is_ok_and(|behind| behind <= max) {
+        return Ok(None);
+    }
+    let mut statement = connection.prepare_cached(&SQL)?;
+    let rows = statement.query_map((&ty.name, since), |row| row.get(0))?;
+    let mut rows = rows.collect::<Result<Vec<i64>, _>>()?;
+    if rows.len() as i64 != behind {
+        return Ok(None);
+    }
+    rows.sort_unstable();
+    rows.dedup();
+    Ok(Some(rows))
 }
 
 fn forget(connection: &Connection, type_name: &str, numbers: &[i64]) -> Outcome<()> {

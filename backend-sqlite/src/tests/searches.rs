@@ -153,18 +153,10 @@ proptest! {
         let mut now = rows.clone();
         rows.into_iter().for_each(|row| inside.write(Transition::Insert(row)));
         text_index::take_in(&inside.connection, &inside.catalog, THING, taken_in).unwrap();
-        for (n, mut after) in changed {
-            let before = now[n].clone();
-            after.id = before.id.clone();
-            now[n] = after.clone();
-            inside.write(Transition::Update { before, after });
-        }
-        let gone = now.remove(3);
-        inside.write(Transition::Remove(gone));
         let schema = std::sync::Arc::clone(&inside.catalog.schema);
         let ty = &schema.types[THING];
         let mistyped = ["ab", "abcd", "longwrod", "ongword", "longword", "unlike"].map(str::to_owned);
-        let check = |inside: &Inside| {
+        let check = |inside: &Inside, now: &[Row]| {
             for query in &queries {
                 let mut wanted = search(query.clone());
                 for filter in [Filter::EVERY, Filter::Column(ty.column("flag").unwrap(), Test::Eq(Value::Bool(true)))] {
@@ -173,7 +165,7 @@ proptest! {
                         wanted.sort = sort;
                         wanted.facets = vec![ty.column("flag").unwrap(), ty.column("words").unwrap()];
                         let found = run(inside, &wanted);
-                        assert_eq!(found, exactly(&now, &wanted, ty), "{:?}", wanted.query);
+                        assert_eq!(found, exactly(now, &wanted, ty), "{:?}", wanted.query);
                     }
                 }
             }
@@ -184,9 +176,21 @@ proptest! {
             let vocabulary = fields.flat_map(|field| field.words().map(|(_, word)| word));
             assert_eq!(found.unwrap(), similar(&mistyped, vocabulary));
         };
-        check(&inside);
+        // What is read now is kept while rows change, are noted and are taken in.
+        check(&inside, &now);
+        for (n, mut after) in changed {
+            let before = now[n].clone();
+            after.id = before.id.clone();
+            now[n] = after.clone();
+            inside.write(Transition::Update { before, after });
+        }
+        let gone = now.remove(3);
+        inside.write(Transition::Remove(gone));
+        check(&inside, &now);
+        text_index::take_in(&inside.connection, &inside.catalog, THING, taken_in / 4).unwrap();
+        check(&inside, &now);
         text_index::take_in(&inside.connection, &inside.catalog, THING, 1000).unwrap();
-        check(&inside);
+        check(&inside, &now);
     }
 
     #[test]
@@ -221,6 +225,33 @@ proptest! {
         }
         prop_assert_eq!(found, all.hits);
     }
+}
+
+/// Rows that went in are told as long as they are noted; a point that is not known says so.
+#[test]
+fn what_went_in_is_told() {
+    let mut inside = Inside::new(PROBE);
+    let schema = std::sync::Arc::clone(&inside.catalog.schema);
+    let ty = &schema.types[THING];
+    let since = |inside: &Inside, point: i64, max: usize| {
+        text_index::taken_in_since(&inside.connection, ty, point, max).unwrap()
+    };
+    let last = |inside: &Inside| text_index::last_taken_in(&inside.connection, ty).unwrap();
+    assert_eq!((last(&inside), since(&inside, 0, 10)), (0, Some(vec![])));
+    (0..10).for_each(|n| inside.write(Transition::Insert(thing(&schema, n, &[]))));
+    text_index::take_in(&inside.connection, &inside.catalog, THING, 7).unwrap();
+    text_index::take_in(&inside.connection, &inside.catalog, THING, 7).unwrap();
+    assert_eq!(last(&inside), 10);
+    assert_eq!(since(&inside, 7, 10), Some(vec![8, 9, 10]));
+    assert_eq!(since(&inside, 10, 10), Some(vec![]));
+    assert_eq!(since(&inside, 0, 9), None, "too many");
+    assert_eq!(since(&inside, 11, 10), None, "yet to come");
+    (10..1100).for_each(|n| inside.write(Transition::Insert(thing(&schema, n, &[]))));
+    text_index::take_in(&inside.connection, &inside.catalog, THING, 2000).unwrap();
+    assert_eq!(last(&inside), 1100);
+    assert_eq!(since(&inside, 75, 5000), None, "no longer noted");
+    let noted = since(&inside, 76, 5000).map(|rows| (rows.len(), rows[0]));
+    assert_eq!(noted, Some((1024, 77)));
 }
 
 /// FTS5's parser has a stack of 100; a query at core's limits must fit in.
@@ -303,6 +334,44 @@ async fn find(backend: &crate::SqliteBackend, scope: Scope, text: &str) -> BTree
 
 fn set(ids: &[&str]) -> BTreeSet<String> {
     ids.iter().map(ToString::to_string).collect()
+}
+
+/// What is kept of an index was read by transactions of different ages: each sees its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_began_long_ago_finds_what_was_there() {
+    let disk = Disk::new();
+    let backend = disk.open(PROBE);
+    make(&backend, "id-a", "shared").await.unwrap();
+    let query = |text: &str| Query::parse(&backend.schema().types[THING], text, false).unwrap();
+    let mistyped = ["shardd".to_owned()];
+    let mut old = backend.snapshot(Scope::Search, None).await.unwrap();
+    assert_eq!(
+        ids(&old.search(&search(query("shared"))).await.unwrap()),
+        set(&["id-a"])
+    );
+    for n in 0..300_u64 {
+        make(&backend, &format!("id-{n}"), "shared").await.unwrap();
+        let gone = set_op(backend.schema(), "thing", "id-a", r#"{"word": "shards"}"#);
+        if n == 150 {
+            apply(&backend, vec![gone]).await.unwrap();
+        }
+        let mut now = backend.snapshot(Scope::Search, None).await.unwrap();
+        let found = now.search(&search(query("shared"))).await.unwrap();
+        assert_eq!(found.total, n + 1 + u64::from(n < 150));
+        let similar = now.similar(THING, &mistyped).await.unwrap();
+        let expected: &[&str] = if n < 150 {
+            &["shared"]
+        } else {
+            &["shards", "shared"]
+        };
+        assert_eq!(similar[0].as_deref().unwrap(), expected);
+        assert_eq!(
+            ids(&old.search(&search(query("shared"))).await.unwrap()),
+            set(&["id-a"])
+        );
+        let similar = old.similar(THING, &mistyped).await.unwrap();
+        assert_eq!(similar[0].as_deref().unwrap(), ["shared"]);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
