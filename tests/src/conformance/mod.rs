@@ -69,6 +69,10 @@ mod paging;
 mod references;
 mod schema_types;
 mod search;
+mod search_extras;
+mod search_language;
+mod search_order;
+mod search_words;
 mod seeds;
 mod set_modes;
 mod transactions;
@@ -89,6 +93,10 @@ areas! {
     references each_references,
     schema_types each_schema_types,
     search each_search,
+    search_extras each_search_extras,
+    search_language each_search_language,
+    search_order each_search_order,
+    search_words each_search_words,
     seeds each_seeds,
     set_modes each_set_modes,
     transactions each_transactions,
