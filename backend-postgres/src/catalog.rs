@@ -9,6 +9,7 @@ use osis_sql::Peers;
 use crate::config::PostgresConfig;
 use crate::error::Failure;
 use crate::statements::TypeStatements;
+use crate::vocabulary;
 
 /// What every part of an open store knows of it.
 #[derive(Debug)]
@@ -23,6 +24,8 @@ pub(crate) struct Catalog {
     pub(crate) schema: Arc<Schema>,
     /// The statements made from it, for each type.
     pub(crate) statements: Vec<TypeStatements>,
+    /// The words of its types, as far as they were read.
+    pub(crate) words: vocabulary::Known,
     /// What others do to the store, and this process itself.
     pub(crate) peers: Peers,
 }
@@ -53,6 +56,7 @@ impl Catalog {
                 .iter()
                 .map(TypeStatements::new)
                 .collect(),
+            words: vocabulary::Known::new(&opened.schema),
             schema: Arc::new(opened.schema),
             peers: Peers::new(opened.hash, opened.seq),
         }

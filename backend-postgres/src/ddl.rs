@@ -235,9 +235,12 @@ pub(crate) fn create_system() -> Vec<String> {
              type text COLLATE \"C\" NOT NULL,\n  \
              word text COLLATE \"C\" NOT NULL,\n  \
              n bigint NOT NULL,\n  \
+             at bigint GENERATED ALWAYS AS IDENTITY,\n  \
              PRIMARY KEY (type, word)\n\
              ) WITH (fillfactor = 70)"
         ),
+        // Words are numbered as they come: who has read all asks for those that came since.
+        format!("CREATE INDEX {TERMS}_at ON {TERMS} (type, at)"),
     ]
 }
 

@@ -48,6 +48,7 @@ mod sql;
 mod statements;
 mod tls;
 mod view;
+mod vocabulary;
 mod watcher;
 mod words;
 mod writer;

@@ -4,13 +4,12 @@
 //! is core's to reckon ([`Ranking`]), so a score is what it is on every engine that asks core.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
 use osis_core::backend::{Found, Search};
 use osis_core::object::{Id, Row};
 use osis_core::query::{Facet, Filter, Tally};
-use osis_core::schema::{FieldKind, Type, TypeId};
+use osis_core::schema::{FieldKind, Type};
 use osis_core::text::{self, Document, Lengths, Ranking, Term};
 use osis_core::value::Value;
 use osis_sql::query::order;
@@ -20,12 +19,9 @@ use crate::catalog::Catalog;
 use crate::error::{Failure, Outcome};
 use crate::fts::{self, Words};
 use crate::lookup;
-use crate::names::{self, SLOTS, TERMS, WORDS};
+use crate::names::{self, SLOTS, WORDS};
 use crate::rows;
 use crate::sql::{Link, Sql};
-
-/// No word is replaced by one that is longer or shorter by more characters.
-const TYPOS_MAX: i64 = 2;
 
 /// Answers a search. Runs in a transaction.
 pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -> Outcome<Found> {
@@ -69,34 +65,6 @@ pub(crate) async fn search(link: Link<'_>, catalog: &Catalog, search: &Search) -
         Some(_) => asked.sorted(&rest).await,
         None => asked.ranked(&rest).await,
     }
-}
-
-/// For each word nothing if it is in the text of a type, else the words there that are like it.
-pub(crate) async fn similar(
-    link: Link<'_>,
-    catalog: &Catalog,
-    type_id: TypeId,
-    words: &[String],
-) -> Outcome<Vec<Option<Vec<String>>>> {
-    let (ty, statements) = catalog.of(type_id);
-    if statements.text.is_none() {
-        return Ok(vec![Some(Vec::new()); words.len()]);
-    }
-    let lengths: BTreeSet<i64> = words
-        .iter()
-        .filter_map(|word| i64::try_from(word.chars().count()).ok())
-        .flat_map(|length| length - TYPOS_MAX..=length + TYPOS_MAX)
-        .collect();
-    let lengths = lengths.into_iter().map(Value::Int).collect();
-    let mut sql = Sql::new(format!("SELECT word FROM {TERMS} WHERE type = "));
-    sql.text(&*ty.name)
-        .push(" AND n > 0 AND char_length(word) = ANY(")
-        .many(lengths, &FieldKind::Int)
-        .push(")");
-    let known = link
-        .all(&sql, |row| Ok(row.try_get::<_, String>(0)?))
-        .await?;
-    Ok(text::similar(words, known.iter().map(String::as_str)))
 }
 
 /// A search with what it is reckoned by.

@@ -27,6 +27,7 @@ use crate::query;
 use crate::readers::{Reader, Readers, Weight};
 use crate::search;
 use crate::sql::Link;
+use crate::vocabulary;
 
 /// How many rows are still a point read.
 const POINT_MAX: usize = 100;
@@ -201,7 +202,7 @@ impl Snapshot for PostgresSnapshot {
         words: &[String],
     ) -> Result<Vec<Option<Vec<String>>>> {
         let call = self.call(Weight::Scan, Statements::One).await?;
-        let found = search::similar(call.link, call.catalog, type_id, words);
+        let found = vocabulary::similar(call.link, call.catalog, type_id, words);
         call.run(found).await
     }
 

@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
 
 pub mod api;
+pub mod archive;
 pub mod binary;
 pub mod conformance;
 pub mod dice;
@@ -15,7 +16,9 @@ pub mod fixture;
 pub mod http;
 pub mod parts;
 pub mod places;
+pub mod plain;
 pub mod postgres;
+mod search;
 pub mod settings;
 pub mod volume;
 

@@ -74,6 +74,7 @@ fn imports_point_one_way() {
         let allowed = |name: &str| match member.as_str() {
             "osis-core" | "host" => false,
             "sql" | "rpc" | "migrate" => name == "osis-core",
+            "fuzz" => matches!(name, "osis-core" | "osis-migrate"),
             "cli" => matches!(name, "osis-core" | "osis-rpc" | "osis-migrate") || is_backend(name),
             "tests" => true,
             backend if backend.starts_with("backend-") => {

@@ -148,6 +148,11 @@ impl Vocabulary {
         self.ends.is_empty()
     }
 
+    /// The words, in their order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        (0..self.len()).map(|at| self.word(at))
+    }
+
     /// The words that are like another, in their order.
     pub fn like<'v>(&'v self, similar: &Similar) -> Vec<&'v str> {
         let mut found = Vec::new();

@@ -1,32 +1,28 @@
 //! Searches on a whole archive: how good, how alike on every engine, and how fast, beside plain
 //! FTS5 and plain Tantivy with their defaults on the same data in the same run.
 //!
-//! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench search_figures -- CATALOG`
-//! prints tables in Markdown. CATALOG is a seed of lines, as `examples/debian-catalog` makes it;
-//! `--seconds N` is how long each row of times takes. `--languages SEED WORDS`, as
-//! `examples/debian-appstream` makes both, has translations looked for at the end.
+//! `cargo build --release -p osis-cli && cargo bench -p osis-tests --bench search_figures` prints
+//! tables in Markdown, of the machine's own package lists. `--seconds N` is how long each row of
+//! times takes. That the answers are equal, in full, `tests/archive.rs` proves.
 
 #[path = "../first_figures/load.rs"]
 mod load;
-mod plain;
-mod queries;
+mod speed;
 
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use load::Figure;
+use osis_tests::archive::{self, App, Asked, Catalog, Judged, Translations};
 use osis_tests::dice;
-use plain::{Fts5, Plain, PlainTantivy};
-use queries::{App, Asked, Judged};
+use osis_tests::places::{Kind, Place};
+use osis_tests::plain::{Fts5, Plain, PlainTantivy};
 use serde_json::{Value, json};
 
-/// How many clients ask at once.
-const CLIENTS: usize = 16;
 /// How many queries are made of the archive.
 const QUERIES: usize = 500;
 /// How many hits are compared and judged.
@@ -39,15 +35,24 @@ fn main() {
 
 /// A store with the catalogue, in a process of its own.
 struct Server {
-    name: &'static str,
+    name: String,
     child: Child,
     address: SocketAddr,
+    _place: Place,
 }
 
 impl Server {
-    fn start(name: &'static str, osis: &Path, url: &str, catalog: &Path) -> Self {
+    fn start(kind: Kind, osis: &Path, catalog: &Path) -> Self {
+        let place = Place::new(kind);
         let mut child = Command::new(osis)
-            .args(["serve", "--listen", "127.0.0.1:0", "--store", url, "--seed"])
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--store",
+                &place.url(),
+                "--seed",
+            ])
             .arg(catalog)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -61,9 +66,10 @@ impl Server {
             .and_then(|text| text.parse().ok())
             .expect("the server tells its address");
         Self {
-            name,
+            name: format!("`{}:`", kind.name()),
             child,
             address,
+            _place: place,
         }
     }
 
@@ -98,10 +104,8 @@ async fn measure() {
     let seconds = arguments.iter().position(|arg| arg == "--seconds");
     let seconds = seconds.map(|at| arguments[at + 1].parse().expect("--seconds takes a number"));
     let length = Duration::from_secs(seconds.unwrap_or(10));
-    let catalog = arguments.first().filter(|arg| arg.ends_with(".ndjson"));
-    let catalog = PathBuf::from(catalog.expect("the first argument is a catalogue of lines"));
-    let languages = arguments.iter().position(|arg| arg == "--languages");
-    let apps = queries::apps(&catalog);
+    let catalog = Catalog::of_machine().expect("there are package lists: apt-get update");
+    let apps = &catalog.apps;
 
     let own = std::env::current_exe().expect("this program has a path");
     let target = own
@@ -110,39 +114,34 @@ async fn measure() {
         .expect("it lies in target/release/deps");
     let osis = target.join("osis");
     let dir = tempfile::tempdir_in(target).expect("a folder");
-    let (database, store) = (dir.path().join("osis.db"), dir.path().join("store"));
-    let servers = [
-        Server::start(
-            "sqlite:",
-            &osis,
-            &format!("sqlite:{}", database.display()),
-            &catalog,
-        ),
-        Server::start(
-            "file:",
-            &osis,
-            &format!("file:{}", store.display()),
-            &catalog,
-        ),
+    let seed = dir.path().join("catalog.ndjson");
+    catalog.write(&seed);
+    let kinds = Kind::all("figures of PostgreSQL").into_iter();
+    let servers: Vec<Server> = kinds
+        .map(|kind| Server::start(kind, &osis, &seed))
+        .collect();
+    let plain: [Arc<dyn Plain>; 2] = [
+        Arc::new(Fts5::new(&dir.path().join("plain.db"), apps)),
+        Arc::new(PlainTantivy::new(apps)),
     ];
-    let fts5: Arc<dyn Plain> = Arc::new(Fts5::new(&dir.path().join("plain.db"), &apps));
-    let tantivy: Arc<dyn Plain> = Arc::new(PlainTantivy::new(&apps));
     println!("{} apps.\n", apps.len());
 
     let seed = dice::number("OSIS_SEED").unwrap_or(5);
-    let asked = queries::of_archive(&apps, QUERIES, seed);
-    judge(&servers, &[&fts5, &tantivy], &apps).await;
-    overlap(&servers, &[&fts5, &tantivy], &asked).await;
-    times(&servers, [&fts5, &tantivy], &asked, length).await;
-    corrections(&servers, &apps).await;
-    if let Some(at) = languages {
-        find_languages(&servers, &arguments[at + 1], &arguments[at + 2]).await;
+    let asked = archive::of_archive(apps, QUERIES, seed);
+    judge(&servers, &plain, apps).await;
+    overlap(&servers, &plain, &asked).await;
+    speed::times(&servers, &plain, &asked, length).await;
+    speed::corrections(&servers, apps).await;
+    speed::beside_writes(&servers, apps, &asked, length).await;
+    match Translations::of_machine(&catalog, dir.path()) {
+        Ok(translations) => find_languages(&servers, &translations).await,
+        Err(why) => println!("no translations: {why}"),
     }
 }
 
 /// How much of what people expect is among the first ten.
-async fn judge(servers: &[Server], plain: &[&Arc<dyn Plain>], apps: &[App]) {
-    let judged = queries::judged();
+async fn judge(servers: &[Server], plain: &[Arc<dyn Plain>], apps: &[App]) {
+    let judged = archive::judged();
     let known: BTreeSet<&str> = apps.iter().map(|app| app.name.as_str()).collect();
     let expected = judged.iter().flat_map(|query| &query.expected);
     let absent: Vec<&String> = expected
@@ -150,11 +149,9 @@ async fn judge(servers: &[Server], plain: &[&Arc<dyn Plain>], apps: &[App]) {
         .collect();
     assert!(absent.is_empty(), "not in the catalogue: {absent:?}");
 
-    println!(
-        "| of {} judged queries | right words | mistyped |",
-        judged.len()
-    );
-    println!("|---|---|---|");
+    let heads = PARTS.map(|part| format!("{} {}", part.of(&judged).count(), part.name));
+    println!("| judged queries | {} |", heads.join(" | "));
+    println!("|---|---|---|---|---|");
     for server in servers {
         let mut connection = load::Connection::open(server.address).await;
         let mut found = Vec::new();
@@ -162,7 +159,7 @@ async fn judge(servers: &[Server], plain: &[&Arc<dyn Plain>], apps: &[App]) {
             let params = json!({"query": query.query, "limit": TOP, "fields": ["name"]});
             found.push(server.top(&mut connection, &params).await);
         }
-        tell_share(&format!("`{}`", server.name), &judged, &found);
+        tell_share(&server.name, &judged, &found);
     }
     for plain in plain {
         let found: Vec<_> = judged
@@ -174,21 +171,64 @@ async fn judge(servers: &[Server], plain: &[&Arc<dyn Plain>], apps: &[App]) {
     println!();
 }
 
+/// A part of the judged queries.
+struct Part {
+    name: &'static str,
+    held_out: bool,
+    mistyped: bool,
+}
+
+const PARTS: [Part; 4] = [
+    Part {
+        name: "right words",
+        held_out: false,
+        mistyped: false,
+    },
+    Part {
+        name: "mistyped",
+        held_out: false,
+        mistyped: true,
+    },
+    Part {
+        name: "held out, right words",
+        held_out: true,
+        mistyped: false,
+    },
+    Part {
+        name: "held out, mistyped",
+        held_out: true,
+        mistyped: true,
+    },
+];
+
+impl Part {
+    /// Its queries, each by its place.
+    fn of<'j>(&self, judged: &'j [Judged]) -> impl Iterator<Item = (usize, &'j Judged)> {
+        let wanted = (self.held_out, self.mistyped);
+        let all = judged.iter().enumerate();
+        all.filter(move |(_, judged)| (judged.held_out, judged.mistyped) == wanted)
+    }
+}
+
 fn tell_share(name: &str, judged: &[Judged], found: &[Vec<String>]) {
-    let share = |mistyped: bool| {
-        let all = judged.iter().zip(found);
-        let shares: Vec<f64> = all
-            .filter(|(query, _)| query.mistyped == mistyped)
-            .map(|(query, found)| {
-                let right = query.expected.iter().filter(|name| found.contains(name));
-                right.count() as f64 / query.expected.len() as f64
-            })
+    let shares = PARTS.map(|part| {
+        let shares: Vec<f64> = part
+            .of(judged)
+            .map(|(n, query)| query.share(&found[n]))
             .collect();
-        100.0 * shares.iter().sum::<f64>() / shares.len() as f64
-    };
-    println!("| {name} | {:.1} % | {:.1} % |", share(false), share(true));
+        format!(
+            "{:.1} %",
+            100.0 * shares.iter().sum::<f64>() / shares.len() as f64
+        )
+    });
+    println!("| {name} | {} |", shares.join(" | "));
     if std::env::var_os("OSIS_MISSED").is_some() {
-        for (query, found) in judged.iter().zip(found) {
+        // Of what is held out nothing is told: who sees it might please it.
+        for (query, found) in judged
+            .iter()
+            .zip(found)
+            .filter(|(query, _)| !query.held_out)
+        {
             let missed = query.expected.iter().filter(|name| !found.contains(name));
             let missed: Vec<&String> = missed.collect();
             if !missed.is_empty() {
@@ -199,7 +239,7 @@ fn tell_share(name: &str, judged: &[Judged], found: &[Vec<String>]) {
 }
 
 /// How many of the first ten two engines share.
-async fn overlap(servers: &[Server], plain: &[&Arc<dyn Plain>], asked: &[Asked]) {
+async fn overlap(servers: &[Server], plain: &[Arc<dyn Plain>], asked: &[Asked]) {
     let mut found: Vec<(String, Vec<Vec<String>>)> = Vec::new();
     for server in servers {
         let mut connection = load::Connection::open(server.address).await;
@@ -210,7 +250,7 @@ async fn overlap(servers: &[Server], plain: &[&Arc<dyn Plain>], asked: &[Asked])
             });
             tops.push(server.top(&mut connection, &params).await);
         }
-        found.push((format!("`{}`", server.name), tops));
+        found.push((server.name.clone(), tops));
     }
     for plain in plain {
         let tops = asked.iter().map(|asked| plain.top(asked, TOP)).collect();
@@ -244,120 +284,15 @@ async fn overlap(servers: &[Server], plain: &[&Arc<dyn Plain>], asked: &[Asked])
     println!();
 }
 
-/// How long searches take while 16 clients ask at once.
-async fn times(servers: &[Server], plain: [&Arc<dyn Plain>; 2], asked: &[Asked], length: Duration) {
-    println!("| {CLIENTS} clients, 20 best | calls/s | p50 | p95 | p99 | p95 of plain |");
-    println!("|---|---|---|---|---|---|");
-    for (server, plain) in servers.iter().zip(plain) {
-        let requests: Arc<Vec<String>> = Arc::new(asked.iter().map(Asked::request).collect());
-        let body = move |client: usize, n: usize| {
-            let pick = client
-                .wrapping_mul(7919)
-                .wrapping_add(n.wrapping_mul(104_729));
-            requests[pick % requests.len()].clone()
-        };
-        let ours = load::run(server.address, CLIENTS, length, body).await;
-        let (index, queries) = (Arc::clone(plain), asked.to_vec());
-        let bare = tokio::task::spawn_blocking(move || ask_plainly(&index, &queries, length));
-        let bare = bare.await.expect("the plain run ends");
-        tell_times(
-            &format!("`{}` over JSON-RPC", server.name),
-            &ours,
-            Some(&bare),
-        );
-        tell_times(&format!("{}, in its process", plain.name()), &bare, None);
-    }
-    println!();
-}
-
-fn tell_times(name: &str, figure: &Figure, beside: Option<&Figure>) {
-    let share = beside.map(|beside| figure.p95.as_secs_f64() / beside.p95.as_secs_f64());
-    println!(
-        "| {name} | {:.0} | {} | {} | {} | {} |",
-        figure.rate,
-        millis(figure.p50),
-        millis(figure.p95),
-        millis(figure.p99),
-        share.map_or_else(|| "1".to_owned(), |share| format!("{share:.2}")),
-    );
-}
-
-fn ask_plainly(index: &Arc<dyn Plain>, asked: &[Asked], length: Duration) -> Figure {
-    let started = Instant::now();
-    let asked: Arc<Vec<Asked>> = Arc::new(asked.to_vec());
-    let threads: Vec<_> = (0..CLIENTS)
-        .map(|client| {
-            let (index, asked) = (index.reader(), Arc::clone(&asked));
-            std::thread::spawn(move || {
-                let (mut times, mut n) = (Vec::new(), 0_usize);
-                while started.elapsed() < length {
-                    let pick = client
-                        .wrapping_mul(7919)
-                        .wrapping_add(n.wrapping_mul(104_729));
-                    let begun = Instant::now();
-                    std::hint::black_box(index.top(&asked[pick % asked.len()], 20));
-                    times.push(begun.elapsed());
-                    n += 1;
-                }
-                times
-            })
-        })
-        .collect();
-    let mut times = Vec::new();
-    for thread in threads {
-        times.extend(thread.join().expect("a client ends"));
-    }
-    Figure::of(times, started.elapsed())
-}
-
-/// What typo correction costs: one client, mistyped names beside the right ones.
-async fn corrections(servers: &[Server], apps: &[App]) {
-    let pairs = queries::mistyped(apps, 200);
-    println!("| one client | right words, p50 | p95 | mistyped, p50 | p95 |");
-    println!("|---|---|---|---|---|");
-    for server in servers {
-        let mut connection = load::Connection::open(server.address).await;
-        let mut figures = Vec::new();
-        for (right, words) in [(true, &pairs), (false, &pairs)] {
-            let (started, mut times) = (Instant::now(), Vec::new());
-            for (word, wrong) in words {
-                let query = if right { word } else { wrong };
-                let begun = Instant::now();
-                let params = json!({"query": query, "limit": 20});
-                std::hint::black_box(server.top(&mut connection, &params).await);
-                times.push(begun.elapsed());
-            }
-            figures.push(Figure::of(times, started.elapsed()));
-        }
-        println!(
-            "| `{}` | {} | {} | {} | {} |",
-            server.name,
-            millis(figures[0].p50),
-            millis(figures[0].p95),
-            millis(figures[1].p50),
-            millis(figures[1].p95),
-        );
-    }
-}
-
 /// Whether apps are found by a word of their name in each language that they were translated to.
-async fn find_languages(servers: &[Server], seed: &str, words: &str) {
-    let seed = std::fs::read_to_string(seed).expect("the translations are there");
-    let objects: Vec<Value> = seed
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON")["object"].take())
-        .collect();
-    let words = std::fs::read_to_string(words).expect("the words are there");
-    let words: Vec<Vec<&str>> = words
-        .lines()
-        .map(|line| line.split('\t').collect())
-        .collect();
-    let languages: BTreeSet<&str> = words.iter().map(|parts| parts[0]).collect();
+async fn find_languages(servers: &[Server], translations: &Translations) {
+    let words = &translations.words;
+    let languages: BTreeSet<&String> = words.iter().map(|(language, ..)| language).collect();
     println!("\n| words of {} languages | found |", languages.len());
     println!("|---|---|");
     for server in servers {
         let mut connection = load::Connection::open(server.address).await;
-        for objects in objects.chunks(200) {
+        for objects in translations.objects.chunks(200) {
             let params = json!({"objects": {"app": objects}, "mode": "update"});
             let request =
                 json!({"jsonrpc": "2.0", "id": 1, "method": "osis_seed", "params": params});
@@ -365,28 +300,20 @@ async fn find_languages(servers: &[Server], seed: &str, words: &str) {
             let answer: Value = serde_json::from_slice(answer).expect("an answer is JSON");
             assert!(answer.get("result").is_some(), "{answer}");
         }
-        let mut missed: Vec<&Vec<&str>> = Vec::new();
-        for parts in &words {
+        let mut missed = Vec::new();
+        for (language, app, word) in words {
             let params = json!({
-                "query": parts[2], "filter": {"package_id": parts[1]}, "typo": false,
+                "query": word, "filter": {"package_id": app}, "typo": false,
                 "fields": ["name"], "limit": 1,
             });
             if server.top(&mut connection, &params).await.is_empty() {
-                missed.push(parts);
+                missed.push((language, app, word));
             }
         }
-        println!(
-            "| `{}` | {} of {} |",
-            server.name,
-            words.len() - missed.len(),
-            words.len()
-        );
+        let found = words.len() - missed.len();
+        println!("| {} | {found} of {} |", server.name, words.len());
         if !missed.is_empty() {
             eprintln!("missed: {missed:?}");
         }
     }
-}
-
-fn millis(time: Duration) -> String {
-    format!("{:.2} ms", time.as_secs_f64() * 1000.0)
 }

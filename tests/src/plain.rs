@@ -10,10 +10,11 @@ use tantivy::query::{BooleanQuery, Occur, PhraseQuery, Query, QueryParser, Regex
 use tantivy::schema::{Field, IndexRecordOption, STORED, Schema, TEXT, Value as _};
 use tantivy::{Index, IndexReader, TantivyDocument, Term, doc};
 
-use crate::queries::{App, Asked};
+use crate::archive::{App, Asked};
 
 /// An engine without OSIS.
-pub(crate) trait Plain: Send + Sync + fmt::Debug {
+pub trait Plain: Send + Sync + fmt::Debug {
+    /// What it is.
     fn name(&self) -> &'static str;
 
     /// A reader of its own for a thread.
@@ -27,7 +28,7 @@ pub(crate) trait Plain: Send + Sync + fmt::Debug {
 }
 
 /// A table of FTS5 with its default tokenizer, ordered by its `rank`.
-pub(crate) struct Fts5 {
+pub struct Fts5 {
     path: PathBuf,
     // A connection is used by one thread alone; only the first is shared, by who waits for it.
     connection: std::sync::Mutex<Connection>,
@@ -40,7 +41,8 @@ impl fmt::Debug for Fts5 {
 }
 
 impl Fts5 {
-    pub(crate) fn new(path: &Path, apps: &[App]) -> Self {
+    /// With these apps, in a new file.
+    pub fn new(path: &Path, apps: &[App]) -> Self {
         let mut connection = Connection::open(path).expect("a database can be made");
         connection
             .execute_batch(
@@ -122,7 +124,7 @@ impl Plain for Fts5 {
 
 /// An index of Tantivy with its default tokenizer and query parser.
 #[derive(Clone)]
-pub(crate) struct PlainTantivy {
+pub struct PlainTantivy {
     fields: Vec<Field>,
     name: Field,
     reader: IndexReader,
@@ -136,7 +138,8 @@ impl fmt::Debug for PlainTantivy {
 }
 
 impl PlainTantivy {
-    pub(crate) fn new(apps: &[App]) -> Self {
+    /// With these apps, in memory.
+    pub fn new(apps: &[App]) -> Self {
         let mut schema = Schema::builder();
         let name = schema.add_text_field("name", TEXT | STORED);
         let others = ["package_id", "category", "tags", "description"]

@@ -1,0 +1,5 @@
+//! [`osis_fuzz::search_query`] on what libFuzzer makes up.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| osis_fuzz::search_query(data));
