@@ -3,11 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "what is not as expected ends the test")]
 
+use osis_core::Store;
 use osis_core::backend::{Scope, Search, Snapshot};
 use osis_core::query::Filter;
 use osis_core::schema::Type;
 use osis_core::text::Query;
-use osis_core::{Backend, Store};
 use osis_rpc::{Limits, Service};
 use osis_tests::api::Api;
 use osis_tests::on_every_store;
@@ -28,15 +28,29 @@ fn a_snapshot_finds_what_was_there(kind: Kind) {
 async fn run(kind: Kind) {
     let place = Place::new(kind);
     let backend = place.backend();
-    let ty = backend.schema().find("product").unwrap().clone();
+    let ty = backend.schema().find("product").unwrap();
     let api = Direct(Service::new(Store::new(backend.clone()), Limits::default()));
     let first = json!({ "id": "first", "sku": "AB-1", "title": "shared" });
     api.call("product_new", json!({ "data": first }))
         .await
         .unwrap();
 
+    // Words are read first of all behind a snapshot that was taken before.
+    let mut early = backend.snapshot(Scope::Consistent, None).await.unwrap();
+    early.seq().await.unwrap();
+    for (title, expected) in [("shards", (0, "shards")), ("shared", (1, "shared"))] {
+        let data = json!({ "id": "first", "data": { "title": title } });
+        api.call("product_set", data).await.unwrap();
+        let mut now = backend.snapshot(Scope::Search, None).await.unwrap();
+        assert_eq!(
+            look(&mut *now, ty).await,
+            (expected.0, owned(&[expected.1]))
+        );
+        assert_eq!(look(&mut *early, ty).await, (1, owned(&["shared"])));
+    }
+
     let mut old = backend.snapshot(Scope::Search, None).await.unwrap();
-    assert_eq!(look(&mut *old, &ty).await, (1, vec!["shared".to_owned()]));
+    assert_eq!(look(&mut *old, ty).await, (1, vec!["shared".to_owned()]));
     for n in 0..OBJECTS {
         if n == OBJECTS / 2 {
             let data = json!({ "id": "first", "data": { "title": "shards" } });
@@ -55,12 +69,12 @@ async fn run(kind: Kind) {
             } else {
                 &["shared"]
             };
-            let (total, similar) = look(&mut *now, &ty).await;
+            let (total, similar) = look(&mut *now, ty).await;
             assert_eq!(
                 (total, similar),
                 (n + 1 + u64::from(!is_changed), owned(words))
             );
-            assert_eq!(look(&mut *old, &ty).await, (1, owned(&["shared"])));
+            assert_eq!(look(&mut *old, ty).await, (1, owned(&["shared"])));
         }
     }
     // One that comes and goes while nobody looks.
@@ -69,18 +83,18 @@ async fn run(kind: Kind) {
         .await
         .unwrap();
     let mut between = backend.snapshot(Scope::Search, None).await.unwrap();
-    look(&mut *between, &ty).await;
+    look(&mut *between, ty).await;
     api.call("product_delete", json!({ "id": "gone" }))
         .await
         .unwrap();
     let mut now = backend.snapshot(Scope::Search, None).await.unwrap();
-    assert_eq!(look(&mut *now, &ty).await.1, ["shards", "shared"]);
+    assert_eq!(look(&mut *now, ty).await.1, ["shards", "shared"]);
     assert_eq!(
-        look(&mut *between, &ty).await.1,
+        look(&mut *between, ty).await.1,
         ["sharda", "shards", "shared"]
     );
-    assert_eq!(look(&mut *old, &ty).await, (1, owned(&["shared"])));
-    drop((old, between, now));
+    assert_eq!(look(&mut *old, ty).await, (1, owned(&["shared"])));
+    drop((early, old, between, now));
     api.0.store().close().await.unwrap();
 }
 
