@@ -6,6 +6,7 @@ mod filters;
 mod layout;
 mod limits;
 mod opening;
+mod plans;
 mod schemas;
 mod searches;
 

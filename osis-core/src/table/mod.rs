@@ -15,6 +15,8 @@ mod keys;
 mod plan;
 
 #[cfg(test)]
+mod looked;
+#[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;

@@ -321,7 +321,9 @@ mod tests {
     fn words_out_of_order_are_left_out() {
         let mut vocabulary = Vocabulary::default();
         assert!(vocabulary.is_empty());
-        ["ab", "ab", "aa", "b"].map(|word| vocabulary.push(word));
+        for word in ["ab", "ab", "aa", "b"] {
+            vocabulary.push(word);
+        }
         assert_eq!(vocabulary.len(), 2);
     }
 }
