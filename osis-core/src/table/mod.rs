@@ -295,6 +295,18 @@ impl<R: Record> Table<R> {
                 let found = candidates.filter(|record| filter.matches(record.row()));
                 return first(found, sort, after, limit, clock);
             }
+            plan::Access::InGroups(groups) => {
+                let mut page = Vec::new();
+                for group in groups {
+                    let found = group.filter(|record| filter.matches(record.row()));
+                    let wanted = limit - page.len();
+                    page.extend(first(found, sort, after, wanted, clock)?);
+                    if page.len() == limit {
+                        break;
+                    }
+                }
+                return Ok(page);
+            }
             plan::Access::InOrder { walk, patience } => (walk, patience),
         };
         let mut page = Vec::new();

@@ -2,8 +2,8 @@
 //!
 //! An index serves a test that every object meant must pass: one that stands alone or in an `All`.
 //! Of several, the one with the fewest entries is found by walking all of them at once until one
-//! ends. A sort is served by the index of its column, of which only so much is walked as the page
-//! needs.
+//! ends. A sort is served by the index of its first column, of which only so much is walked as the
+//! page needs; where more columns follow, value by value.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -29,6 +29,8 @@ pub(super) enum Access<'a, R> {
         /// may lie at the end.
         patience: usize,
     },
+    /// All are in these groups, each in no order; what is in one comes before what is in the next.
+    InGroups(Box<dyn Iterator<Item = Walk<'a, R>> + 'a>),
 }
 
 /// Stretches of an index that hold whatever passes a test, each object once.
@@ -81,17 +83,26 @@ impl<R: Record> Table<R> {
         after: Option<&'a [Value]>,
         limit: usize,
     ) -> Access<'a, R> {
-        let Some(walk) = self.in_order(filter, sort, after) else {
-            return Access::Candidates(self.candidates(filter));
+        let walk = self.in_order(filter, sort, after);
+        let groups = match walk {
+            None => self.in_groups(filter, sort, after),
+            Some(_) => None,
         };
+        if walk.is_none() && groups.is_none() {
+            return Access::Candidates(self.candidates(filter));
+        }
         // If c of n objects pass a test, a walk in order looks at about limit * n / c of them
         // before it ends: candidates are better where they are fewer than that.
         let few = limit.saturating_mul(self.len()).isqrt();
-        match narrowest(self.paths(filter), few) {
-            Some(path) => Access::Candidates(Box::new(path.into_walk())),
-            None => Access::InOrder {
+        match (narrowest(self.paths(filter), few), walk, groups) {
+            (None, Some(walk), _) => Access::InOrder {
                 walk,
                 patience: few.saturating_mul(4),
+            },
+            (None, None, Some(groups)) => Access::InGroups(groups),
+            (path, ..) => match path {
+                Some(path) => Access::Candidates(Box::new(path.into_walk())),
+                None => Access::Candidates(self.candidates(filter)),
             },
         }
     }
@@ -169,6 +180,46 @@ impl<R: Record> Table<R> {
     }
 }
 
+impl<R: Record> Table<R> {
+    /// Groups of the same value of a sort's first column, in its order, if an index has them; the
+    /// first is that of a position.
+    fn in_groups<'a>(
+        &'a self,
+        filter: &'a Filter,
+        sort: &Sort,
+        after: Option<&'a [Value]>,
+    ) -> Option<Box<dyn Iterator<Item = Walk<'a, R>> + 'a>> {
+        let steps = steps(filter, sort, after);
+        let step = steps.first()?;
+        let index = self.index(step.column, false)?;
+        let direction = step.direction;
+        let (near, far) = ties(direction);
+        let first = step
+            .after
+            .map(|value| Edge::new(Cow::Borrowed(value), near));
+        let mut span = bounds(filter, step.column).from(direction, first);
+        Some(Box::new(std::iter::from_fn(move || {
+            let value = index
+                .walk(&span, direction)
+                .next()?
+                .row()
+                .value(index.column());
+            let behind = Edge::new(Cow::Owned(value.clone()), far);
+            span = std::mem::take(&mut span).from(direction, Some(behind));
+            let group = Span::of(Cow::Owned(value));
+            Some(Box::new(index.range(&group)) as Walk<'a, R>)
+        })))
+    }
+}
+
+/// Where a value's entries begin and end for who walks in a direction.
+fn ties(direction: Direction) -> (Tie<'static>, Tie<'static>) {
+    match direction {
+        Direction::Ascending => (Tie::Below, Tie::Above),
+        Direction::Descending => (Tie::Above, Tie::Below),
+    }
+}
+
 /// The records that share one of some values with an object of these, by the index where fewest do;
 /// nothing if no index has any of them as a whole.
 pub(super) fn sharing<'a, R: Record>(
@@ -204,10 +255,7 @@ fn value_by_value<'a, R: Record>(
     start: Option<(&'a Value, &'a str)>,
     direction: Direction,
 ) -> Walk<'a, R> {
-    let (near, far) = match direction {
-        Direction::Ascending => (Tie::Below, Tie::Above),
-        Direction::Descending => (Tie::Above, Tie::Below),
-    };
+    let (near, far) = ties(direction);
     let first = start.map(|(value, _)| Edge::new(Cow::Borrowed(value), near));
     span = span.from(direction, first);
     let groups = std::iter::from_fn(move || {
