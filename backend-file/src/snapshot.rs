@@ -10,6 +10,7 @@ use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
+use osis_core::rollup::{Cell, CellScan};
 use osis_core::schema::{KeyId, TypeId};
 use osis_core::table::Clock;
 use osis_core::value::Value;
@@ -205,6 +206,14 @@ impl Snapshot for FileSnapshot {
             let ty = &source.shared.schema.types[aggregate.type_id];
             let table = &state.types[aggregate.type_id].table;
             table.groups(ty, &aggregate, clock)
+        })
+        .await
+    }
+
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        let scan = scan.clone();
+        self.over(scan.type_id, move |_, state, _| {
+            Ok(state.types[scan.type_id].table.cells(&scan))
         })
         .await
     }

@@ -21,6 +21,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group};
 use crate::query::{Facet, Filter, Sort};
+use crate::rollup::{Cell, CellScan};
 use crate::schema::{Column, KeyId, Schema, TypeId};
 use crate::text::Query;
 use crate::time::Time;
@@ -202,6 +203,9 @@ pub trait Snapshot: Send {
 
     /// The groups of an aggregate, in no order, as [`crate::query::aggregate::Groups`] makes them.
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>>;
+
+    /// A page of the cells of a type's roll-up, in an order of the engine's; none where it has none.
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>>;
 
     /// The objects whose text a query means.
     async fn search(&mut self, search: &Search) -> Result<Found>;

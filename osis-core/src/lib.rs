@@ -15,6 +15,7 @@ pub mod output;
 pub mod query;
 pub mod queue;
 pub mod resolve;
+pub mod rollup;
 pub mod schema;
 pub mod store;
 pub mod table;

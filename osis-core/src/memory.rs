@@ -19,6 +19,7 @@ use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group};
 use crate::query::{Filter, Tally};
 use crate::resolve::{RowChange, Transition, View, resolve};
+use crate::rollup::{Cell, CellScan};
 use crate::schema::{KeyId, Schema, TypeId};
 use crate::table::{Clock, Record, Table};
 use crate::text::{self, Document, Ranking};
@@ -270,6 +271,11 @@ impl Snapshot for MemorySnapshot {
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let (table, clock) = self.table(aggregate.type_id)?;
         table.groups(&self.schema.types[aggregate.type_id], aggregate, clock)
+    }
+
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        let (table, _) = self.table(scan.type_id)?;
+        Ok(table.cells(scan))
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found> {

@@ -9,7 +9,7 @@ use osis_core::batch::{Outcome, SeedReport};
 use osis_core::object::{Id, Row};
 use osis_core::output::{Object, Plain, Shape, Shown, Visible};
 use osis_core::query::Facet;
-use osis_core::query::aggregate::{Aggregate, Group, metric_name};
+use osis_core::query::aggregate::{Aggregate, Computed, Group, metric_name};
 use osis_core::schema::{Column, Type, TypeId};
 use osis_core::store::{Find, Hits, Info};
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub(crate) enum Answer {
     /// `T_count`
     Count(u64),
     /// `T_aggregate`
-    Rows(Vec<Group>, Aggregate),
+    Rows(Vec<Group>, Aggregate, Computed),
     /// `osis_changes`, with the objects if they were asked for.
     Changes(Feed, Option<Current>),
     /// `osis_info`
@@ -109,7 +109,7 @@ impl Serialize for Answered<'_> {
                 map.end()
             }
             Answer::Count(count) => one(serializer, "count", count),
-            Answer::Rows(groups, aggregate) => {
+            Answer::Rows(groups, aggregate, computed) => {
                 let mut map = serializer.serialize_map(None)?;
                 let rows = || {
                     groups.iter().map(|group| ResultRow {
@@ -119,7 +119,7 @@ impl Serialize for Answered<'_> {
                     })
                 };
                 map.serialize_entry("rows", &List(rows))?;
-                map.serialize_entry("source", "raw")?;
+                map.serialize_entry("source", computed.name())?;
                 map.end()
             }
             Answer::Changes(feed, current) => {

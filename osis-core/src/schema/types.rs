@@ -10,6 +10,7 @@ use super::model::{
 use super::words;
 use crate::json::Json;
 use crate::query::{Filter, aggregate, sort};
+use crate::rollup;
 
 /// Most fields of one key, index or roll-up: engines bound the columns of an index.
 const KEY_FIELDS_MAX: usize = 16;
@@ -241,6 +242,11 @@ fn groups(list: &Node<'_>, ty: &Type, time: usize) -> Vec<usize> {
         } else if !field.sortable() {
             node.fault(format!(
                 "cannot group by {}: it is a list, text, json, bytes or secret",
+                field.name
+            ));
+        } else if rollup::text::RESERVED.contains(&field.name.as_str()) {
+            node.fault(format!(
+                "cannot group by {}: a roll-up has a column of that name",
                 field.name
             ));
         } else if groups.contains(&position) {

@@ -20,7 +20,8 @@ use crate::object::{Id, Row};
 use crate::output::{Expand, Expanded, Object};
 use crate::query::Filter;
 use crate::query::Sort;
-use crate::query::aggregate::{Aggregate, Group};
+use crate::query::aggregate::{Aggregate, Computed, Group};
+use crate::rollup::{Cell, CellScan, Place, Plan};
 use crate::schema::{Schema, Type, TypeId};
 use crate::time::Time;
 use crate::value::Value;
@@ -340,12 +341,38 @@ impl Reader {
         self.snapshot.count(type_id, filter).await
     }
 
-    /// The groups of an aggregate, in no order.
+    /// The groups of an aggregate, in no order, and what they were computed from: the roll-up, where
+    /// that holds all that is asked for.
     ///
     /// # Errors
     /// Those of the engine.
-    pub async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
-        self.snapshot.aggregate(aggregate).await
+    pub async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<(Vec<Group>, Computed)> {
+        let ty = &self.schema.types[aggregate.type_id];
+        let Some(mut plan) = Plan::of(ty, aggregate) else {
+            return Ok((self.snapshot.aggregate(aggregate).await?, Computed::Raw));
+        };
+        let (mut groups, mut scan) = (plan.groups(ty), plan.scan());
+        loop {
+            let page = self.snapshot.cells(&scan).await?;
+            page.iter().for_each(|cell| plan.add(&mut groups, cell));
+            match page.last().filter(|_| page.len() == scan.limit) {
+                Some(last) => scan.after = Some(last.place()),
+                None => return Ok((groups.finish(), Computed::RolledUp)),
+            }
+        }
+    }
+
+    /// A page of the cells of a type's roll-up, from behind one on: all there are, if they are fewer
+    /// than [`CellScan::PAGE`].
+    ///
+    /// # Errors
+    /// Those of the engine.
+    pub async fn cells(&mut self, type_id: TypeId, after: Option<Place>) -> Result<Vec<Cell>> {
+        let scan = CellScan {
+            after,
+            ..CellScan::all(type_id)
+        };
+        self.snapshot.cells(&scan).await
     }
 
     /// Records of the change feed after a seq.

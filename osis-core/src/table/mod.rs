@@ -30,6 +30,7 @@ use crate::error::Result;
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group, Groups};
 use crate::query::{Filter, Sort};
+use crate::rollup::{Book, Cell, CellScan, Spec};
 use crate::schema::{Column, FieldKind, KeyId, Type};
 use crate::value::Value;
 use index::{Index, Span};
@@ -60,6 +61,15 @@ pub struct Table<R> {
     /// The index of ids first.
     indexes: Box<[Index<R>]>,
     keys: Box<[ByKey<R>]>,
+    /// What is kept of a log type that is rolled up.
+    rollup: Option<RolledUp>,
+}
+
+/// The roll-up of the objects that are there.
+#[derive(Clone)]
+struct RolledUp {
+    spec: Arc<Spec>,
+    book: Book,
 }
 
 /// How the values of a key are looked up.
@@ -85,6 +95,7 @@ impl<R> Clone for Table<R> {
         Self {
             indexes: self.indexes.clone(),
             keys: self.keys.clone(),
+            rollup: self.rollup.clone(),
         }
     }
 }
@@ -151,7 +162,15 @@ impl<R: Record> Table<R> {
             index.map_or_else(|| ByKey::Hash(ByHash::new(key)), ByKey::Index)
         });
         let keys = keys.collect();
-        Self { indexes, keys }
+        let rollup = Spec::of(ty).map(|spec| RolledUp {
+            spec: Arc::new(spec),
+            book: Book::default(),
+        });
+        Self {
+            indexes,
+            keys,
+            rollup,
+        }
     }
 
     /// How many objects there are.
@@ -186,7 +205,50 @@ impl<R: Record> Table<R> {
                 hash.put(before.as_ref(), &record);
             }
         }
+        self.roll_up(before.as_deref(), Some(&record));
         before
+    }
+
+    /// Keeps the roll-up in step with an object that was put in or taken out.
+    fn roll_up(&mut self, before: Option<&R>, after: Option<&R>) {
+        let Some(RolledUp { spec, .. }) = &self.rollup else {
+            return;
+        };
+        let spec = Arc::clone(spec);
+        let cell = |record: &R| Cell::of(&spec, record.row());
+        let (before, after) = (before.map(cell), after.map(cell));
+        if before == after {
+            return;
+        }
+        let Some(RolledUp { book, .. }) = &mut self.rollup else {
+            return;
+        };
+        // Counted again, a cell has what comes as well.
+        let uncertain = before.filter(|before| !book.take(before));
+        match (&uncertain, after) {
+            (Some(gone), Some(cell)) if gone.place() == cell.place() => {}
+            (_, Some(cell)) => book.add(cell),
+            (_, None) => {}
+        }
+        if let Some(gone) = uncertain {
+            let counted = self
+                .matching(&gone.objects(&spec))
+                .map(|record| cell(record))
+                .reduce(|mut sum, one| {
+                    sum.add(&one);
+                    sum
+                });
+            if let Some(RolledUp { book, .. }) = &mut self.rollup {
+                book.put(gone.place(), counted);
+            }
+        }
+    }
+
+    /// A page of the cells of the type's roll-up, in the order of their places; none where it has
+    /// none.
+    pub fn cells(&self, scan: &CellScan) -> Vec<Cell> {
+        let rollup = self.rollup.iter();
+        rollup.flat_map(|rollup| rollup.book.page(scan)).collect()
     }
 
     /// Puts objects in, as [`Self::insert`] does with each. Of none of their ids there may be one in
@@ -222,6 +284,10 @@ impl<R: Record> Table<R> {
                 records.iter().for_each(|record| part.put(record));
             }
         };
+        if let Some(RolledUp { spec, book }) = &mut self.rollup {
+            let cells = records.iter().map(|record| Cell::of(spec, record.row()));
+            cells.for_each(|cell| book.add(cell));
+        }
         std::thread::scope(|scope| {
             for _ in 1..threads {
                 // Without it the others have more to do.
@@ -242,6 +308,7 @@ impl<R: Record> Table<R> {
                 hash.remove(&record);
             }
         }
+        self.roll_up(Some(&record), None);
         Some(record)
     }
 

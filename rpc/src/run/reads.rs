@@ -51,7 +51,7 @@ impl Runner<'_> {
             .into_iter()
             .filter_map(|(id, read)| Some((id?, read)));
         let (steps, groups) = plan(entries);
-        let mut reader = match scope(&steps, &groups) {
+        let mut reader = match scope(self.store.schema(), &steps, &groups) {
             None => Err(WireError::internal()),
             Some(scope) => {
                 let open = self
@@ -170,7 +170,11 @@ fn plan(
 }
 
 /// How much of a snapshot's promise a run needs; `None` if it needs no snapshot.
-fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> Option<Scope> {
+fn scope(
+    schema: &Schema,
+    steps: &[(ReplyId, Result<Step, WireError>)],
+    groups: &[Gathered],
+) -> Option<Scope> {
     let steps = steps.iter().filter_map(|(_, step)| step.as_ref().ok());
     let own: Vec<&Read> = steps
         .filter_map(|step| match step {
@@ -180,7 +184,7 @@ fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> O
         .collect();
     let single = match (own.as_slice(), groups) {
         ([], []) => return None,
-        ([read], []) => is_one_call(read),
+        ([read], []) => is_one_call(schema, read),
         ([], [group]) => group.expand.is_empty() && group.targets.len() == 1,
         _ => false,
     };
@@ -194,11 +198,16 @@ fn scope(steps: &[(ReplyId, Result<Step, WireError>)], groups: &[Gathered]) -> O
 }
 
 /// Whether the store answers a read by one call of the engine.
-fn is_one_call(read: &Read) -> bool {
+fn is_one_call(schema: &Schema, read: &Read) -> bool {
     match read {
         Read::List(page) => page.shape.expand.is_empty() && !page.list.count,
-        Read::Count(_) | Read::Aggregate(_) => true,
+        Read::Count(_) => true,
         Read::Changes(changes) => !changes.objects,
+        // One that is answered from a roll-up may take several pages of it.
+        Read::Aggregate(figures) => {
+            let ty = &schema.types[figures.aggregate.type_id];
+            ty.log().is_none_or(|log| log.rollup.is_none())
+        }
         Read::Get(_) | Read::Find(_) | Read::Info | Read::Discover => false,
     }
 }
@@ -270,7 +279,7 @@ async fn aggregate(
         sort,
         limit,
     } = figures;
-    let mut groups = reader.aggregate(&aggregate).await?;
+    let (mut groups, computed) = reader.aggregate(&aggregate).await?;
     sort_groups(
         &mut groups,
         &aggregate,
@@ -278,7 +287,7 @@ async fn aggregate(
         sort.as_ref(),
     )?;
     groups.truncate(limit);
-    Ok(Answer::Rows(groups, aggregate))
+    Ok(Answer::Rows(groups, aggregate, computed))
 }
 
 fn too_much() -> WireError {

@@ -11,6 +11,7 @@ use osis_core::memory::MemoryBackend;
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
+use osis_core::rollup::{Cell, CellScan};
 use osis_core::schema::{KeyId, Schema, Source, TypeId, load};
 use osis_core::value::Value;
 use osis_core::{Result, Store};
@@ -132,6 +133,10 @@ impl Snapshot for View {
 
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
         self.inner.aggregate(aggregate).await
+    }
+
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        self.inner.cells(scan).await
     }
 
     async fn search(&mut self, search: &Search) -> Result<Found> {

@@ -50,6 +50,19 @@ impl<'a> Groups<'a> {
         }
     }
 
+    /// Takes many objects of one group at once: the start of their bucket and their groups' values,
+    /// and for each metric what it is of them.
+    pub(crate) fn add_many(&mut self, key: Vec<Value>, parts: &[Part<'_>]) {
+        let (metrics, floats) = (&self.aggregate.metrics, &self.float_sums);
+        let running = self
+            .groups
+            .entry(key)
+            .or_insert_with(|| Running::all(metrics, floats));
+        for (running, part) in running.iter_mut().zip(parts) {
+            running.add_many(part);
+        }
+    }
+
     /// The finished groups, in no order. Without groups and bucket it is exactly one.
     pub fn finish(mut self) -> Vec<Group> {
         if self.groups.is_empty()
@@ -67,6 +80,19 @@ impl<'a> Groups<'a> {
         });
         finished.collect()
     }
+}
+
+/// What a metric is of many objects.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Part<'a> {
+    /// How many there are.
+    Count(u64),
+    /// How many of them have a value, and the sum of those.
+    Whole(u64, i128),
+    /// The same of doubles.
+    Float(u64, &'a ExactSum),
+    /// The one value that matters: the least, the greatest, or the one that all have.
+    One(&'a Value),
 }
 
 /// One metric of one group in the making. Null counts for none but `count`.
@@ -130,6 +156,27 @@ impl Running {
             // A metric's column has one form, which the parser has checked.
             (Self::WholeSum(_) | Self::FloatSum(_), _) => {}
             (Self::WholeMean(..) | Self::FloatMean(..), _) => {}
+        }
+    }
+
+    fn add_many(&mut self, part: &Part<'_>) {
+        match (self, part) {
+            (Self::Count(n), Part::Count(more)) => {
+                *n = n.saturating_add(i64::try_from(*more).unwrap_or(i64::MAX));
+            }
+            (Self::WholeSum(sum), Part::Whole(_, more)) => *sum += more,
+            (Self::WholeMean(sum, count), Part::Whole(values, more)) => {
+                *sum += more;
+                *count += values;
+            }
+            (Self::FloatSum(sum), Part::Float(_, more)) => sum.add_sum(more),
+            (Self::FloatMean(sum, count), Part::Float(values, more)) => {
+                sum.add_sum(more);
+                *count += values;
+            }
+            (running, Part::One(value)) => running.add(value),
+            // Each metric is given the part that it is made of.
+            _ => debug_assert!(false, "a part of another metric"),
         }
     }
 

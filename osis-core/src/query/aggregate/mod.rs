@@ -9,7 +9,9 @@ mod groups;
 mod metric;
 mod sort;
 
+pub(crate) use exact::ExactSum;
 pub use groups::Groups;
+pub(crate) use groups::Part;
 pub use metric::{metric_name, parse_metric};
 pub use sort::sort_groups;
 
@@ -85,6 +87,25 @@ impl Unit {
             Self::Month => day.first_of_month().at(0, 0, 0, 0),
         };
         Time::from_civil(start).unwrap_or(Time::MIN)
+    }
+}
+
+/// What an aggregate was computed from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Computed {
+    /// The objects.
+    Raw,
+    /// The cells of a roll-up.
+    RolledUp,
+}
+
+impl Computed {
+    /// Its name on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Raw => "raw",
+            Self::RolledUp => "rollup",
+        }
     }
 }
 
