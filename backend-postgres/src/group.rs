@@ -11,6 +11,7 @@ use std::time::Instant;
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::resolve::{self, Effects, View as _};
+use osis_core::rollup::Deltas;
 use osis_core::time::Time;
 use osis_sql::signed;
 
@@ -21,6 +22,7 @@ use crate::effects::{self, Pending};
 use crate::error::{Failure, Outcome};
 use crate::history;
 use crate::names::{META, WRITERS};
+use crate::rollups;
 use crate::sql::{self, Link};
 use crate::view::{Known, WriteView};
 
@@ -81,6 +83,7 @@ pub(crate) fn carry_out(
     let (mut known, mut pending) = (Known::default(), Pending::default());
     prefetch(hands, catalog, &mut known, &mut pending, batches).map_err(one_or_all)?;
     let mut answers = Vec::with_capacity(batches.len());
+    let mut deltas = Deltas::new(&catalog.schema);
     for batch in batches {
         let settled = settle(hands, catalog, &mut known, &mut pending, batch);
         let effects = match settled.map_err(one_or_all)? {
@@ -93,6 +96,7 @@ pub(crate) fn carry_out(
         if !batch.dry_run && !effects.rows.is_empty() {
             seq += 1;
             known.take_in(catalog, &effects.rows);
+            deltas.note(&effects.rows);
             pending.add(catalog, effects.rows, seq);
         }
         answers.push(Ok(Commit {
@@ -106,11 +110,11 @@ pub(crate) fn carry_out(
         hands.wait(roll_back(link)).map_err(Abort::All)?;
         return Ok(done);
     }
-    let written = hands.wait(async {
-        effects::write(link, catalog, pending).await?;
-        note(link, catalog, writer, seq).await
-    });
+    let written = hands.wait(effects::write(link, catalog, pending));
     written.map_err(one_or_all)?;
+    rollups::keep(hands, catalog, deltas).map_err(one_or_all)?;
+    let noted = hands.wait(note(link, catalog, writer, seq));
+    noted.map_err(one_or_all)?;
     match hands.wait(link.client.batch_execute("COMMIT")) {
         Ok(()) => Ok(done),
         Err(error) => {

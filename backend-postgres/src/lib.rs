@@ -40,6 +40,7 @@ mod partitions;
 mod query;
 mod readers;
 mod restore;
+mod rollups;
 mod rows;
 mod search;
 mod setup;

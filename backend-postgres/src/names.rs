@@ -3,7 +3,9 @@
 
 use osis_core::schema::{Column, Type};
 
-pub(crate) use osis_sql::names::{CHANGES, HISTORY, META, column, literal, quote, table};
+pub(crate) use osis_sql::names::{
+    CHANGES, HISTORY, META, ROLLED_UP, ROLLUPS, column, literal, quote, table,
+};
 
 /// What each process that writes has committed last: how an unclear commit is cleared up.
 pub(crate) const WRITERS: &str = "_osis_writers";

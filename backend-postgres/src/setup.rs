@@ -20,6 +20,7 @@ use crate::error::{Failure, Outcome, unavailable};
 use crate::history::{self, Stored};
 use crate::names::{self, META, WRITERS};
 use crate::partitions;
+use crate::rollups;
 use crate::sql::{self, Link};
 use crate::words;
 
@@ -56,6 +57,8 @@ pub(crate) fn open(
         let Some(opened) = setup.run(wanted).await? else {
             return Ok(None);
         };
+        let kept = rollups::bring_up_to_date(link, &opened.schema).await;
+        kept.map_err(explain)?;
         let committed = link.client.batch_execute("COMMIT").await;
         committed.map_err(|error| explain(Failure::from(error)))?;
         Ok(Some(opened))

@@ -10,6 +10,7 @@ use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
+use osis_core::rollup::{Cell, CellScan};
 use osis_core::schema::{KeyId, TypeId};
 use osis_core::value::Value;
 use osis_sql::feed::Page;
@@ -25,6 +26,7 @@ use crate::inspect;
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
+use crate::rollups;
 use crate::search;
 use crate::sql::Link;
 use crate::vocabulary;
@@ -187,6 +189,12 @@ impl Snapshot for PostgresSnapshot {
     async fn aggregate(&mut self, aggregate: &Aggregate) -> Result<Vec<Group>> {
         let call = self.call(Weight::Scan, Statements::One).await?;
         let found = query::aggregate(call.link, call.catalog, aggregate);
+        call.run(found).await
+    }
+
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        let call = self.call(Weight::Scan, Statements::One).await?;
+        let found = rollups::page(call.link, call.catalog, scan);
         call.run(found).await
     }
 

@@ -11,6 +11,7 @@ use std::time::Instant;
 use osis_core::batch::{Batch, Commit};
 use osis_core::error::{Error, Result};
 use osis_core::resolve::{Effects, resolve};
+use osis_core::rollup::Deltas;
 use osis_core::time::Time;
 use osis_sql::signed;
 use rusqlite::Connection;
@@ -20,6 +21,7 @@ use crate::effects;
 use crate::error::{Failure, Outcome};
 use crate::history;
 use crate::names::META;
+use crate::rollups;
 use crate::transaction::WriteTransaction;
 use crate::view::WriteView;
 
@@ -89,6 +91,7 @@ fn try_all(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Re
     let transaction = WriteTransaction::begin(connection).map_err(Abort::All)?;
     let before = history::check_in_force(connection, catalog).map_err(Abort::All)?;
     let (mut seq, mut noted) = (before, false);
+    let mut deltas = Deltas::new(&catalog.schema);
     let mut answers = Vec::with_capacity(batches.len());
     for batch in batches {
         let effects = match settle(connection, catalog, batch).map_err(Abort::One)? {
@@ -102,12 +105,14 @@ fn try_all(connection: &Connection, catalog: &Catalog, batches: &[&Batch]) -> Re
             seq += 1;
             let written = effects::write(connection, catalog, &effects.rows, seq);
             noted |= written.map_err(Abort::One)?;
+            deltas.note(&effects.rows);
         }
         answers.push(Ok(Commit {
             seq,
             outcomes: effects.outcomes,
         }));
     }
+    rollups::keep(connection, catalog, deltas).map_err(Abort::One)?;
     if seq > before {
         set_seq(connection, seq).map_err(Abort::All)?;
     }

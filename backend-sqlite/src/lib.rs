@@ -20,7 +20,7 @@
 //!   tables are a second wall.
 //!
 //! Places kept for what is to come: log types in files of their own (a type's statements name its
-//! table in `statements` alone), retention and roll-ups (steps of `committer`'s upkeep),
+//! table in `statements` alone), retention (a step of `committer`'s upkeep),
 //! checkpoints and Litestream (pragmas in `connection`).
 
 mod backend;
@@ -46,6 +46,7 @@ mod postings;
 mod query;
 mod readers;
 mod restore;
+mod rollups;
 mod rows;
 mod search;
 mod setup;

@@ -3,7 +3,9 @@
 
 use osis_core::schema::Type;
 
-pub(crate) use osis_sql::names::{CHANGES, HISTORY, META, column, literal, quote, table};
+pub(crate) use osis_sql::names::{
+    CHANGES, HISTORY, META, ROLLED_UP, ROLLUPS, column, literal, quote, table,
+};
 
 /// Rows whose text is not yet in the text index as it should be.
 pub(crate) const PENDING: &str = "_osis_text_pending";

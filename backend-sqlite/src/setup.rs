@@ -25,6 +25,7 @@ use crate::error::{Failure, Outcome};
 use crate::history::{self, Stored};
 use crate::names::META;
 use crate::place;
+use crate::rollups;
 use crate::transaction::WriteTransaction;
 
 /// Says in the file's header whose it is: `OSIS`.
@@ -140,7 +141,8 @@ impl Setup<'_> {
         let fits = wanted.is_none_or(|wanted| {
             wanted.hash == schema.hash || self.config.schema == SchemaPolicy::Stored
         });
-        fits.then(|| (schema, stored.hash, unsigned(stored.seq)))
+        let is_ready = fits && rollups::outdated(&connection, &schema).ok()?.is_none();
+        is_ready.then(|| (schema, stored.hash, unsigned(stored.seq)))
     }
 
     /// Looks, and does what there is to do, under the writers' lock.
@@ -158,6 +160,7 @@ impl Setup<'_> {
             Kind::New => self.create(&connection, wanted)?,
             _ => self.take_over(&connection, wanted)?,
         };
+        rollups::bring_up_to_date(&connection, &opened.0).map_err(explain)?;
         transaction.commit().map_err(explain)?;
         Ok(opened)
     }

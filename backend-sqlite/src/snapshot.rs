@@ -10,6 +10,7 @@ use osis_core::error::{Error, Result};
 use osis_core::object::{Id, Row};
 use osis_core::query::Filter;
 use osis_core::query::aggregate::{Aggregate, Group};
+use osis_core::rollup::{Cell, CellScan};
 use osis_core::schema::{KeyId, TypeId};
 use osis_core::value::Value;
 use osis_sql::feed::Page;
@@ -25,6 +26,7 @@ use crate::inspect;
 use crate::lookup;
 use crate::query;
 use crate::readers::{Reader, Readers, Weight};
+use crate::rollups;
 use crate::search;
 use crate::text_index;
 use crate::transaction::consistently;
@@ -272,6 +274,12 @@ impl Snapshot for SqliteSnapshot {
             query::aggregate(connection, catalog, &aggregate)
         })
         .await
+    }
+
+    async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        let scan = scan.clone();
+        self.scan_with(move |connection, catalog, _| rollups::page(connection, catalog, &scan))
+            .await
     }
 
     /// A search sees what was committed before it: if the text index lacks something, the writer

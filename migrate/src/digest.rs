@@ -4,32 +4,38 @@ use std::collections::BTreeMap;
 
 use osis_core::backend::Scope;
 use osis_core::output::Whole;
+use osis_core::rollup::{Cell, text};
 use osis_core::schema::{Schema, Type};
 use osis_core::store::Principal;
 use osis_core::{Error, Id, Result, Store};
 use sha2::{Digest as _, Sha256};
 
 use crate::Progress;
-use crate::view::View;
+use crate::view::{View, each_cell, is_rolled_up};
 
-/// The content of one type: how many objects, and a digest that does not depend on their order.
+/// The content of one type or roll-up: how many, and a digest that does not depend on their order.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct TypeDigest {
-    /// How many objects there are.
+    /// How many objects, or cells, there are.
     pub count: u64,
     /// Lower-case hex of 256 bits.
     pub digest: String,
+}
+
+/// The content of a store, or of something else.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Digests {
+    /// Of the objects of each type, by its name.
+    pub types: BTreeMap<String, TypeDigest>,
+    /// Of the cells of each type that is rolled up, by its name, where the view has them.
+    pub rollups: BTreeMap<String, TypeDigest>,
 }
 
 /// The digest of each type of a store, by name, as of one moment.
 ///
 /// # Errors
 /// Those of the engine.
-pub async fn digest(
-    store: &Store,
-    who: &Principal,
-    progress: Progress<'_>,
-) -> Result<BTreeMap<String, TypeDigest>> {
+pub async fn digest(store: &Store, who: &Principal, progress: Progress<'_>) -> Result<Digests> {
     let mut reader = store.read(who, Scope::Consistent, None).await?;
     of_view(store.schema(), &mut reader, progress).await
 }
@@ -42,12 +48,37 @@ pub async fn of_view(
     schema: &Schema,
     view: &mut dyn View,
     progress: Progress<'_>,
-) -> Result<BTreeMap<String, TypeDigest>> {
-    let mut digests = BTreeMap::new();
+) -> Result<Digests> {
+    let mut digests = Digests::default();
     for ty in &schema.types {
-        digests.insert(ty.name.clone(), of_type(ty, view, &mut *progress).await?);
+        let objects = of_type(ty, view, &mut *progress).await?;
+        digests.types.insert(ty.name.clone(), objects);
+        if let Some(cells) = of_rollup(ty, view, &mut *progress).await? {
+            digests.rollups.insert(ty.name.clone(), cells);
+        }
     }
     Ok(digests)
+}
+
+/// The digest of a type's roll-up; nothing where it has none, or the view does not have it.
+async fn of_rollup(
+    ty: &Type,
+    view: &mut dyn View,
+    progress: Progress<'_>,
+) -> Result<Option<TypeDigest>> {
+    if !is_rolled_up(ty) {
+        return Ok(None);
+    }
+    let (mut sum, mut count) = (Sum::default(), 0);
+    let mut add = |cell: &Cell| {
+        sum.add(text::Shown { ty, cell }.text()?.as_bytes());
+        count += 1;
+        progress(1);
+        Ok(())
+    };
+    let is_there = each_cell(view, ty, &mut add).await?;
+    let digest = sum.hex();
+    Ok(is_there.then_some(TypeDigest { count, digest }))
 }
 
 /// The digest of one type.

@@ -21,7 +21,6 @@ use osis_core::{Error, ErrorKind, Id, Result, Row, Store, Time, Value};
 use crate::PAGE;
 use crate::copy::{Copy, Removal, log_types};
 use crate::dedup::{Plan, Policy};
-use crate::digest::TypeDigest;
 use crate::run::{Report, Run, Watch};
 use crate::source::{Source as _, StoreSource};
 
@@ -211,10 +210,10 @@ impl Follower<'_> {
         let schema = Arc::clone(self.source.schema());
         let differ = |ty: &TypeId| {
             let name = &schema.types[*ty].name;
-            wanted.get(name) != found.get(name)
+            wanted.types.get(name) != found.types.get(name)
         };
         let unlike: Vec<TypeId> = self.logs.iter().copied().filter(differ).collect();
-        let types: BTreeMap<String, TypeDigest> = if unlike.is_empty() {
+        let found = if unlike.is_empty() {
             self.run.agree(&wanted, found)?
         } else {
             let watch = &mut *self.run.watch;
@@ -225,7 +224,7 @@ impl Follower<'_> {
         };
         self.run.end(self.position).await?;
         self.run.watch.cut_over(begun.elapsed());
-        Ok(self.run.report(types))
+        Ok(self.run.report(found))
     }
 }
 

@@ -20,7 +20,7 @@ use osis_core::{Error, ErrorKind, Result, Store};
 
 use crate::copy::{Copy, Removal, filled};
 use crate::dedup::{self, Clean, Dropped, Plan, Policy};
-use crate::digest::{self, TypeDigest};
+use crate::digest::{self, Digests, TypeDigest};
 use crate::order::groups;
 use crate::source::{Opened, Source};
 use crate::view::View;
@@ -89,9 +89,9 @@ pub async fn migrate(
     let mut run = Run::begin(source, plan, target, watch).await?;
     let mut opened = run.open().await?;
     run.copy(&mut *opened.view).await?;
-    let types = run.compare(&mut *opened.view).await?;
+    let found = run.compare(&mut *opened.view).await?;
     run.end(opened.seq).await?;
-    Ok(run.report(types))
+    Ok(run.report(found))
 }
 
 /// A migration under way.
@@ -179,31 +179,16 @@ impl<'a> Run<'a> {
     }
 
     /// Holds the target against a view, type by type.
-    pub(crate) async fn compare(
-        &mut self,
-        view: &mut dyn View,
-    ) -> Result<BTreeMap<String, TypeDigest>> {
+    pub(crate) async fn compare(&mut self, view: &mut dyn View) -> Result<Digests> {
         let (wanted, found) = self.digests(view).await?;
         self.agree(&wanted, found)
     }
 
     /// What the target holds, if that is what the source does.
-    pub(crate) fn agree(
-        &self,
-        wanted: &BTreeMap<String, TypeDigest>,
-        found: BTreeMap<String, TypeDigest>,
-    ) -> Result<BTreeMap<String, TypeDigest>> {
-        let wrong: Vec<String> = wanted
-            .iter()
-            .filter(|(name, digest)| found.get(*name) != Some(*digest))
-            .map(|(name, digest)| {
-                let found = found.get(name).map_or(0, |found| found.count);
-                format!(
-                    "{name} ({} in the source, {found} in the target)",
-                    digest.count
-                )
-            })
-            .collect();
+    pub(crate) fn agree(&self, wanted: &Digests, found: Digests) -> Result<Digests> {
+        let types = differences("", &wanted.types, &found.types);
+        let rollups = differences("the roll-up of ", &wanted.rollups, &found.rollups);
+        let wrong = [types, rollups].concat();
         if wrong.is_empty() {
             return Ok(found);
         }
@@ -218,7 +203,7 @@ impl<'a> Run<'a> {
     }
 
     /// The digests of a view and of the target.
-    pub(crate) async fn digests(&mut self, view: &mut dyn View) -> Result<Digests> {
+    pub(crate) async fn digests(&mut self, view: &mut dyn View) -> Result<(Digests, Digests)> {
         let schema = self.source.schema();
         let about = self.source.about().map(|objects| objects * 2);
         self.watch.begin(Part::Comparing, about);
@@ -235,17 +220,32 @@ impl<'a> Run<'a> {
         self.target.end_copy(&WHO, seq).await.map(|_| ())
     }
 
-    pub(crate) fn report(&self, types: BTreeMap<String, TypeDigest>) -> Report {
+    pub(crate) fn report(&self, found: Digests) -> Report {
         Report {
-            types,
-            rollups: BTreeMap::new(),
+            types: found.types,
+            rollups: found.rollups,
             dropped: [self.source.dropped(), &self.plan.dropped].concat(),
         }
     }
 }
 
-/// What a source and a target hold.
-pub(crate) type Digests = (BTreeMap<String, TypeDigest>, BTreeMap<String, TypeDigest>);
+/// In which types a target differs from what is wanted, in words.
+fn differences(
+    what: &str,
+    wanted: &BTreeMap<String, TypeDigest>,
+    found: &BTreeMap<String, TypeDigest>,
+) -> Vec<String> {
+    let differ = wanted
+        .iter()
+        .filter(|(name, digest)| found.get(*name) != Some(*digest));
+    differ
+        .map(|(name, digest)| {
+            let found = found.get(name).map_or(0, |found| found.count);
+            let wanted = digest.count;
+            format!("{what}{name} ({wanted} in the source, {found} in the target)")
+        })
+        .collect()
+}
 
 fn foreign(what: &str) -> Error {
     Error::invalid(

@@ -260,36 +260,71 @@ fn ndjson_entries(name: &str, text: &str, faults: &mut Faults) -> Vec<Entry> {
     entries
 }
 
+/// A line of an export.
+pub(crate) struct ExportLine {
+    /// Whether it is a row of a roll-up.
+    pub(crate) is_rollup: bool,
+    /// The name of the type.
+    pub(crate) type_name: String,
+    /// The object, or the row.
+    pub(crate) content: Json,
+}
+
 /// Reads a line `{"type": …, "object": …}`.
 ///
 /// # Errors
 /// `Invalid` at `place` if it has another form.
 pub(crate) fn line_object(line: &str, place: &str) -> Result<(String, Json)> {
+    let line = export_line(line, place)?;
+    match line.is_rollup {
+        false => Ok((line.type_name, line.content)),
+        true => Err(Error::invalid(place, OBJECT_FORM)),
+    }
+}
+
+/// What a line with an object must look like.
+const OBJECT_FORM: &str = "expected {\"type\": \"…\", \"object\": {…}}";
+
+/// Reads a line `{"type": …, "object": …}` or `{"rollup": …, "row": …}`.
+///
+/// # Errors
+/// `Invalid` at `place` if it has another form.
+pub(crate) fn export_line(line: &str, place: &str) -> Result<ExportLine> {
     let json = Json::parse(line.as_bytes()).map_err(|error| {
         Error::invalid(
             place,
             format!("{} at column {}", error.message, error.column),
         )
     })?;
-    let wanted = "expected {\"type\": \"…\", \"object\": {…}}";
     let Json::Object(entries) = json else {
-        return Err(Error::invalid(place, wanted));
+        return Err(Error::invalid(place, OBJECT_FORM));
     };
-    let (mut type_name, mut object) = (None, None);
+    let (mut names, mut contents) = ([None, None], [None, None]);
     for (name, value) in entries {
         match (name.as_str(), value) {
-            ("type", Json::Str(name)) => type_name = Some(name),
-            ("object", value) => object = Some(value),
+            ("type", Json::Str(name)) => names[0] = Some(name),
+            ("rollup", Json::Str(name)) => names[1] = Some(name),
+            ("object", value) => contents[0] = Some(value),
+            ("row", value) => contents[1] = Some(value),
             (other, _) => {
                 return Err(Error::invalid(
                     place,
-                    format!("{wanted}, got {other:?} of another form"),
+                    format!("{OBJECT_FORM}, got {other:?} of another form"),
                 ));
             }
         }
     }
-    match (type_name, object) {
-        (Some(type_name), Some(object)) => Ok((type_name, object)),
-        _ => Err(Error::invalid(place, wanted)),
+    match (names, contents) {
+        ([Some(type_name), None], [Some(content), None]) => Ok(ExportLine {
+            is_rollup: false,
+            type_name,
+            content,
+        }),
+        ([None, Some(type_name)], [None, Some(content)]) => Ok(ExportLine {
+            is_rollup: true,
+            type_name,
+            content,
+        }),
+        _ => Err(Error::invalid(place, OBJECT_FORM)),
     }
 }

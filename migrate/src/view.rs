@@ -1,6 +1,7 @@
 //! What is read from: the content of a store, or of something else, as of one moment.
 
 use async_trait::async_trait;
+use osis_core::rollup::{Cell, CellScan, Place};
 use osis_core::schema::{Field, FieldKind, Type, TypeId};
 use osis_core::store::Reader;
 use osis_core::{Id, Result, Row, Value};
@@ -21,6 +22,19 @@ pub trait View: Send {
     /// # Errors
     /// Those of whatever holds them.
     async fn get(&mut self, type_id: TypeId, ids: &[Id]) -> Result<Vec<Option<Row>>>;
+
+    /// The next cells of a type's roll-up, [`CellScan::PAGE`] of them or all that are left, from behind
+    /// one on; nothing where roll-ups are made of the rows alone.
+    ///
+    /// # Errors
+    /// Those of whatever holds them.
+    async fn cells(
+        &mut self,
+        _type_id: TypeId,
+        _after: Option<&Place>,
+    ) -> Result<Option<Vec<Cell>>> {
+        Ok(None)
+    }
 }
 
 /// Some rows of a type.
@@ -45,6 +59,41 @@ impl View for Reader {
     async fn get(&mut self, type_id: TypeId, ids: &[Id]) -> Result<Vec<Option<Row>>> {
         self.find_ids(type_id, ids).await
     }
+
+    async fn cells(&mut self, type_id: TypeId, after: Option<&Place>) -> Result<Option<Vec<Cell>>> {
+        let scan = CellScan {
+            after: after.cloned(),
+            ..CellScan::all(type_id)
+        };
+        Reader::cells(self, &scan).await.map(Some)
+    }
+}
+
+/// Shows all cells of a type's roll-up; whether the view has them.
+///
+/// # Errors
+/// Those of the view, and of whoever they are shown to.
+pub(crate) async fn each_cell(
+    view: &mut dyn View,
+    ty: &Type,
+    show: &mut (dyn FnMut(&Cell) -> Result<()> + Send),
+) -> Result<bool> {
+    let mut after: Option<Place> = None;
+    loop {
+        let Some(page) = view.cells(ty.id, after.as_ref()).await? else {
+            return Ok(false);
+        };
+        page.iter().try_for_each(&mut *show)?;
+        match page.last().filter(|_| page.len() == CellScan::PAGE) {
+            Some(last) => after = Some(last.place()),
+            None => return Ok(true),
+        }
+    }
+}
+
+/// Whether a type is rolled up.
+pub(crate) fn is_rolled_up(ty: &Type) -> bool {
+    ty.log().is_some_and(|log| log.rollup.is_some())
 }
 
 /// How many rows of a type are held at once: fewer where one may take megabytes.

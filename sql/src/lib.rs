@@ -17,6 +17,7 @@ pub mod names;
 mod peers;
 mod plan;
 pub mod query;
+pub mod rollups;
 mod rows;
 mod statement;
 pub mod statements;

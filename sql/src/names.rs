@@ -16,6 +16,10 @@ pub const META: &str = "_osis_meta";
 pub const HISTORY: &str = "_osis_schema_history";
 /// The change feed.
 pub const CHANGES: &str = "_osis_changes";
+/// The cells of the roll-ups of all types.
+pub const ROLLUPS: &str = "_osis_rollups";
+/// Which types are rolled up, and how.
+pub const ROLLED_UP: &str = "_osis_rolled_up";
 
 /// Puts a name in quotes.
 pub fn quote(name: &str) -> String {

@@ -1,7 +1,7 @@
 //! `osis digest`
 
 use osis_core::store::Principal;
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::print;
 use crate::args::Common;
@@ -16,14 +16,16 @@ pub(super) async fn run(common: &Common) -> Result<(), Failure> {
         osis_migrate::digest::digest(&store, &Principal::Operator, &mut |n| bar.inc(n)).await?;
     bar.finish_and_clear();
     if common.json {
-        let types: Map<_, _> = digests
-            .into_iter()
-            .map(|(name, of)| (name, json!({"count": of.count, "digest": of.digest})))
-            .collect();
-        print(json!({"types": types, "rollups": {}}));
+        print(json!(digests));
     } else {
-        for (name, of) in digests {
+        for (name, of) in digests.types {
             print(format_args!("{} {:>9} {name}", of.digest, of.count));
+        }
+        for (name, of) in digests.rollups {
+            print(format_args!(
+                "{} {:>9} {name}, rolled up",
+                of.digest, of.count
+            ));
         }
     }
     Ok(store.close().await?)

@@ -187,6 +187,12 @@ fn tell(common: &Common, options: &Migrate, report: &Report) -> Result<(), Failu
     for (name, of) in &report.types {
         print(format_args!("{} {:>9} {name}", of.digest, of.count));
     }
+    for (name, of) in &report.rollups {
+        print(format_args!(
+            "{} {:>9} {name}, rolled up",
+            of.digest, of.count
+        ));
+    }
     for dropped in &report.dropped {
         let (name, key) = (&dropped.type_name, &dropped.key);
         print(format_args!(

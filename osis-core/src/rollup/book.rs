@@ -46,6 +46,11 @@ impl Book {
         }
     }
 
+    /// All cells, in the order of their places.
+    pub fn cells(&self) -> impl Iterator<Item = (&Place, &Cell)> {
+        self.cells.iter().map(|(place, cell)| (place, &**cell))
+    }
+
     /// A page of cells, in the order of their places.
     pub fn page(&self, scan: &CellScan) -> Vec<Cell> {
         let begin = |key: &str| Place {

@@ -78,6 +78,14 @@ pub struct KeyRange {
 }
 
 impl KeyRange {
+    /// One key alone. (No key holds the least character, which stands behind it here.)
+    pub fn of(key: &str) -> Self {
+        Self {
+            from: key.into(),
+            until: format!("{key}\u{1}").into(),
+        }
+    }
+
     fn holds(&self, key: &str) -> bool {
         *self.from <= *key && *key < *self.until
     }

@@ -21,7 +21,7 @@ use crate::output::{Expand, Expanded, Object};
 use crate::query::Filter;
 use crate::query::Sort;
 use crate::query::aggregate::{Aggregate, Computed, Group};
-use crate::rollup::{Cell, CellScan, Place, Plan};
+use crate::rollup::{Cell, CellScan, Plan};
 use crate::schema::{Schema, Type, TypeId};
 use crate::time::Time;
 use crate::value::Value;
@@ -362,17 +362,12 @@ impl Reader {
         }
     }
 
-    /// A page of the cells of a type's roll-up, from behind one on: all there are, if they are fewer
-    /// than [`CellScan::PAGE`].
+    /// A page of the cells of a type's roll-up.
     ///
     /// # Errors
     /// Those of the engine.
-    pub async fn cells(&mut self, type_id: TypeId, after: Option<Place>) -> Result<Vec<Cell>> {
-        let scan = CellScan {
-            after,
-            ..CellScan::all(type_id)
-        };
-        self.snapshot.cells(&scan).await
+    pub async fn cells(&mut self, scan: &CellScan) -> Result<Vec<Cell>> {
+        self.snapshot.cells(scan).await
     }
 
     /// Records of the change feed after a seq.

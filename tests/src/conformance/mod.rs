@@ -67,6 +67,7 @@ mod merge;
 mod objects;
 mod paging;
 mod references;
+mod rollups;
 mod schema_types;
 mod search;
 mod search_extras;
@@ -91,6 +92,7 @@ areas! {
     objects each_objects,
     paging each_paging,
     references each_references,
+    rollups each_rollups,
     schema_types each_schema_types,
     search each_search,
     search_extras each_search_extras,
