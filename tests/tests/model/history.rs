@@ -117,6 +117,11 @@ fn of_type(schema: &Schema, ty: &Type) -> BoxedStrategy<Step> {
     if !ty.search_fields().is_empty() {
         steps.push((2, find(schema, ty)));
     }
+    if ty.log().is_some() {
+        let items = prop::collection::vec(values::new(schema, ty), 0..6);
+        let items = items.prop_map(|items| json!({ "items": items }));
+        steps.push((3, call(ty, "ingest", items.boxed())));
+    }
     for key in values::keys(ty).into_iter().filter(|_| ty.log().is_none()) {
         steps.push((1, upsert_by_key(schema, ty, key)));
     }

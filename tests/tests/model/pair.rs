@@ -7,7 +7,8 @@ use osis_core::error::Faults;
 use osis_core::input::{self, Purpose};
 use osis_core::json::Json;
 use osis_core::memory::MemoryBackend;
-use osis_core::schema::Schema;
+use osis_core::query::aggregate::metric_name;
+use osis_core::schema::{Schema, Type};
 use osis_core::store::Principal;
 use osis_core::{Backend, Store};
 use osis_rpc::{Limits, Service};
@@ -190,10 +191,39 @@ impl Pair {
         for ty in &self.schema.types {
             let params = json!({ "limit": 1000, "count": true });
             self.both(&format!("{}_list", ty.name), &params).await;
+            self.compare_rollup(ty).await;
         }
         // Nor does the engine itself find anything wrong below the objects.
         let told = self.engine.0.store().inspect(&Principal::Operator).await;
         assert_eq!(told.unwrap(), []);
+    }
+
+    /// The roll-up of the engine is what its objects come to.
+    async fn compare_rollup(&self, ty: &Type) {
+        let Some((log, rollup)) = ty.log().and_then(|log| Some((log, log.rollup.as_ref()?))) else {
+            return;
+        };
+        let by: Vec<&str> = rollup
+            .by
+            .iter()
+            .map(|field| ty.fields[*field].name.as_str())
+            .collect();
+        let metrics: Vec<String> = rollup
+            .metrics
+            .iter()
+            .map(|metric| metric_name(*metric, ty))
+            .collect();
+        let method = format!("{}_aggregate", ty.name);
+        let mut params = json!({
+            "bucket": { "field": ty.fields[log.time].name, "unit": "day" }, "group_by": by, "metrics": metrics,
+        });
+        let mut rolled_up = self.engine.call(&method, params.clone()).await.unwrap();
+        assert_eq!(rolled_up["source"].take(), "rollup");
+        // No roll-up knows of revisions.
+        params["filter"] = json!({ "rev": { "gte": 1 } });
+        let mut raw = self.engine.call(&method, params).await.unwrap();
+        assert_eq!(raw["source"].take(), "raw");
+        assert_eq!(rolled_up, raw, "the roll-up of {} and its objects", ty.name);
     }
 
     /// Ends both.
