@@ -131,6 +131,11 @@ impl Layout {
         self.log_kept_folder(ty).join(format!("{id}.otoml"))
     }
 
+    /// The mark of a new file that the store did not take: `log/kept/apps/<id>.refused`.
+    pub(crate) fn log_refused(&self, ty: &Type, id: &Id) -> PathBuf {
+        self.log_kept_folder(ty).join(format!("{id}.refused"))
+    }
+
     /// What a name in `log` stands for; nothing if it is none of the log's numbered names.
     pub(crate) fn numbered(name: &str) -> Option<Numbered> {
         let number = |digits: &str| -> Option<u64> {

@@ -5,8 +5,13 @@
 //! `log/kept/<plural>/<id>.otoml`, for processes that start without knowing. A kept version is only
 //! worth something while its revision is the object's own: one that a process left behind is older,
 //! and is passed over and removed.
+//!
+//! A new file that was not taken is in a person's hand, too. Nothing is served of it; but it may
+//! look like one of the store's own to a process that knows nothing but the files, and take the key
+//! of an object that is served. So it is marked by `log/kept/<plural>/<id>.refused`, until it is
+//! taken or gone.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -29,16 +34,20 @@ use crate::shared::Shared;
 /// Writes the version of an object, durably, in the place of one that was kept before.
 fn write(shared: &Shared, ty: &Type, row: &Row) -> Result<()> {
     let path = shared.layout.log_kept(ty, &row.id);
+    put(shared, ty, &path, otoml::object(ty, row).as_bytes())
+}
+
+/// Puts a file of a type's among those that are kept, durably, in the place of one that is there.
+fn put(shared: &Shared, ty: &Type, path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = shared.layout.log_kept_folder(ty);
-    let failed = |error| io_error(&path, &error);
+    let failed = |error| io_error(path, &error);
     let files = &*shared.files;
     files.create_directory(&folder).map_err(failed)?;
     let unique = Id::generate(Time::now());
     let draft = shared.layout.log_drafts().join(format!("kept-{unique}"));
-    let text = otoml::object(ty, row);
     let written = files
-        .create(&draft, text.as_bytes(), Readers::Owner, true)
-        .and_then(|()| files.rename(&draft, &path))
+        .create(&draft, bytes, Readers::Owner, true)
+        .and_then(|()| files.rename(&draft, path))
         .and_then(|()| sync_upwards(files, &folder, shared.root()));
     written.map_err(|error| {
         // What stays is swept with the drafts of entries.
@@ -73,21 +82,34 @@ pub(super) fn read(files: &dyn Files, layout: &Layout, ty: &Type, id: &Id) -> Re
     Ok(row)
 }
 
-/// The objects of which a version is kept.
+/// What lies among the kept versions.
+#[derive(Debug, Default)]
+pub(super) struct Listed {
+    /// The objects of which a version is kept.
+    versions: Vec<Key>,
+    /// Those whose new file was not taken.
+    pub(super) refused: Vec<Key>,
+}
+
+/// Looks for what is kept.
 ///
 /// # Errors
 /// Those of the file system.
-pub(super) fn list(files: &dyn Files, layout: &Layout, schema: &Schema) -> Result<Vec<Key>> {
-    let mut keys = Vec::new();
+pub(super) fn list(files: &dyn Files, layout: &Layout, schema: &Schema) -> Result<Listed> {
+    let mut listed = Listed::default();
     for ty in &schema.types {
         let folder = layout.log_kept_folder(ty);
         let names = files.list(&folder);
         for name in names.map_err(|error| io_error(&folder, &error))? {
-            let id = name.strip_suffix(".otoml").and_then(Id::parse);
-            keys.extend(id.map(|id| (ty.id, id)));
+            let (list, stem) = match name.rsplit_once('.') {
+                Some((stem, "otoml")) => (&mut listed.versions, stem),
+                Some((stem, "refused")) => (&mut listed.refused, stem),
+                _ => continue,
+            };
+            list.extend(Id::parse(stem).map(|id| (ty.id, id)));
         }
     }
-    Ok(keys)
+    Ok(listed)
 }
 
 /// All that is kept.
@@ -99,7 +121,7 @@ pub(super) fn read_all(
     layout: &Layout,
     schema: &Schema,
 ) -> Result<HashMap<Key, Row>> {
-    let keys = list(files, layout, schema)?.into_iter();
+    let keys = list(files, layout, schema)?.versions.into_iter();
     let rows = keys.map(|key| {
         let row = read(files, layout, &schema.types[key.0], &key.1)?;
         Ok(row.map(|row| (key, row)))
@@ -112,16 +134,18 @@ pub(super) fn read_all(
 pub(super) struct Kept {
     /// Which version of an object is kept; one of another process may be any.
     there: HashMap<Key, Option<Version>>,
-    /// Objects whose version is yet to be kept, after a failure.
+    /// Objects whose new file is marked as refused.
+    refused: HashSet<Key>,
+    /// Objects whose version, or mark, is yet to be written, after a failure.
     waiting: Vec<Key>,
 }
 
 impl Worker<'_> {
     /// Keeps what is served of an object whose file cannot be written; whether it is safe now
-    /// without the log.
+    /// without the log. Where nothing is served, the file is marked as one that was not taken.
     pub(super) fn keep(&mut self, key: &Key) -> bool {
         let Some(held) = self.state.get(key.0, &key.1).cloned() else {
-            return true;
+            return self.mark_refused(key);
         };
         let version = Some(held.version());
         if self.kept.there.get(key) == Some(&version) {
@@ -142,6 +166,31 @@ impl Worker<'_> {
         }
     }
 
+    /// Marks the new file of an object as one that was not taken; whether that is durable. A block
+    /// of an event needs no mark: it stands beside the store's own.
+    fn mark_refused(&mut self, key: &Key) -> bool {
+        let ty = &self.schema.types[key.0];
+        if ty.log().is_some() || self.kept.refused.contains(key) {
+            return true;
+        }
+        match put(
+            self.shared,
+            ty,
+            &self.shared.layout.log_refused(ty, &key.1),
+            b"",
+        ) {
+            Ok(()) => {
+                self.kept.refused.insert(key.clone());
+                true
+            }
+            Err(error) => {
+                tracing::warn!(id = %key.1, %error, "a refused file is not marked as such yet");
+                self.kept.waiting.push(key.clone());
+                false
+            }
+        }
+    }
+
     /// Keeps what could not be kept before.
     pub(super) fn keep_waiting(&mut self) {
         for key in std::mem::take(&mut self.kept.waiting) {
@@ -156,8 +205,8 @@ impl Worker<'_> {
     /// version: where the file is right, that goes.
     pub(super) fn find_kept(&mut self) {
         let shared = self.shared;
-        let keys = match list(&*shared.files, &shared.layout, &self.schema) {
-            Ok(keys) => keys,
+        let listed = match list(&*shared.files, &shared.layout, &self.schema) {
+            Ok(listed) => listed,
             Err(error) => {
                 tracing::warn!(%error, "kept versions cannot be looked for");
                 return;
@@ -165,7 +214,14 @@ impl Worker<'_> {
         };
         let now = Instant::now();
         let seq = self.clock.folded_through + 1;
-        for key in keys {
+        for key in listed.refused {
+            let is_new = self.kept.refused.insert(key.clone());
+            // It was taken after all, and the mark goes once the file is on disk.
+            if is_new && self.state.get(key.0, &key.1).is_some() {
+                self.dirty.mark(key, seq, false, now);
+            }
+        }
+        for key in listed.versions {
             if self.schema.types[key.0].log().is_some() {
                 self.kept.there.entry(key.clone()).or_insert(None);
                 self.let_go_of_event(&key);
@@ -176,23 +232,41 @@ impl Worker<'_> {
         }
     }
 
-    /// Lets a kept version go: what is served is in the object's file, on disk.
+    /// Lets a kept version and a mark go: what is served is in the object's file, on disk.
     ///
     /// # Errors
     /// Those of the file system; then it may still be there.
     pub(super) fn let_go(&mut self, key: &Key) -> Result<(), (PathBuf, io::Error)> {
-        if !self.kept.there.contains_key(key) {
-            return Ok(());
+        let ty = &self.schema.types[key.0];
+        if self.kept.there.contains_key(key) {
+            self.remove(self.shared.layout.log_kept(ty, &key.1))?;
+            self.kept.there.remove(key);
         }
-        let path = self
-            .shared
-            .layout
-            .log_kept(&self.schema.types[key.0], &key.1);
+        if self.kept.refused.contains(key) {
+            self.remove(self.shared.layout.log_refused(ty, &key.1))?;
+            self.kept.refused.remove(key);
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: PathBuf) -> Result<(), (PathBuf, io::Error)> {
         match self.shared.files.remove(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err((path, error)),
-            _ => {
-                self.kept.there.remove(key);
-                Ok(())
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the marks away of files that are gone without having been taken.
+    pub(super) fn forget_refused(&mut self) {
+        let refused = self.kept.refused.iter();
+        let refused: Vec<Key> = refused.cloned().collect();
+        for key in refused {
+            let path = self.path_of(key.0, &key.1);
+            let is_gone = self.state.get(key.0, &key.1).is_none()
+                && !self.suspects.contains_key(&path)
+                && matches!(self.shared.files.stamp(&path), Ok(None));
+            if is_gone && let Err((path, error)) = self.let_go(&key) {
+                tracing::warn!(path = %path.display(), %error, "a mark cannot be removed yet");
             }
         }
     }
@@ -209,8 +283,8 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether a version of an object is kept.
+    /// Whether a version of an object is kept, or its file marked as one that was not taken.
     pub(super) fn is_kept(&self, key: &Key) -> bool {
-        self.kept.there.contains_key(key)
+        self.kept.there.contains_key(key) || self.kept.refused.contains(key)
     }
 }

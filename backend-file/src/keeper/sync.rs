@@ -155,6 +155,7 @@ impl Worker<'_> {
             self.look_for_home();
             self.keep_waiting();
             self.look_at_conflicts();
+            self.forget_refused();
             self.look_at_leftovers(now);
             let (dirty, unsynced) = (&self.dirty, &self.unsynced);
             self.recent

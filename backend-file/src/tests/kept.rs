@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use osis_core::Backend as _;
 use osis_core::backend::Scope;
@@ -143,6 +144,15 @@ impl Store {
     }
 }
 
+/// Waits until something is so.
+fn until(is_so: impl Fn() -> bool) {
+    let until = Instant::now() + Duration::from_secs(20);
+    while !is_so() {
+        assert!(Instant::now() < until, "it never came to that");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 fn named(name: &str, rev: i64) -> Option<(String, i64)> {
     Some((name.to_owned(), rev))
 }
@@ -249,4 +259,44 @@ async fn a_file_restored_as_it_was_needs_no_kept_version() {
     store.settle();
     assert_eq!((store.problems(), store.is_kept("first-1")), (0, false));
     assert_eq!(store.note("first-1").await, named("first-1", 1));
+}
+
+#[tokio::test]
+async fn a_copy_that_was_refused_never_takes_the_place_of_what_is_served() {
+    let mut store = Store::new().await;
+    let text = fs::read_to_string(store.file("first-1")).unwrap();
+    let copy = store.file("aaaa-1");
+    fs::create_dir_all(copy.parent().unwrap()).unwrap();
+    fs::write(&copy, text.replace("id = \"first-1\"", "id = \"aaaa-1\"")).unwrap();
+    store.settle();
+    let mark = "log/kept/notes/aaaa-1.refused";
+    let mark = store.directory.path().join(mark);
+    for _ in 0..2 {
+        assert_eq!((store.problems(), mark.exists()), (1, true));
+        store.start_over().await;
+        assert_eq!(store.note("first-1").await, named("first-1", 1));
+        assert_eq!(store.note("aaaa-1").await, None);
+        store.settle();
+    }
+    // Once its key is free it is taken, with a commit; and then it is an object like any other.
+    store.rename("first-1", "second").await;
+    until(|| store.problems() == 0);
+    store.settle();
+    assert_eq!(store.note("aaaa-1").await, named("first-1", 1));
+    assert_eq!((store.problems(), mark.exists()), (0, false));
+    store.start_over().await;
+    assert_eq!(store.note("aaaa-1").await, named("first-1", 1));
+    assert_eq!(store.note("first-1").await, named("second", 2));
+}
+
+#[tokio::test]
+async fn a_refused_file_that_is_gone_leaves_no_mark() {
+    let store = Store::new().await;
+    let path = store.file("third-1");
+    fs::write(&path, "name = \"first-1\"\n").unwrap();
+    store.settle();
+    let kept = store.directory.path().join("log/kept/notes");
+    assert!(kept.join("third-1.refused").exists());
+    fs::remove_file(&path).unwrap();
+    until(|| !kept.join("third-1.refused").exists());
 }

@@ -1,12 +1,37 @@
-//! Leaves out objects that break a rule which holds between objects.
+//! Leaves out files that the store has not taken, and objects that break a rule which holds between
+//! objects.
 
 use std::collections::HashMap;
 
+use osis_core::error::Result;
 use osis_core::object::Id;
 use osis_core::schema::{FieldKind, KeyId, TypeId};
 use osis_core::value::Value;
 
-use super::{Ground, Objects, Tree, file_of};
+use super::history::History;
+use super::{Ground, Objects, Tree, file_of, kept};
+
+/// Leaves out new files that were refused while a process looked. Who opens the store for writing
+/// looks at them once more, as at any new file.
+///
+/// # Errors
+/// Those of the file system.
+pub(super) fn drop_refused(
+    ground: &Ground<'_>,
+    history: &History,
+    objects: &mut Objects,
+    tree: &mut Tree,
+) -> Result<()> {
+    let listed = kept::list(ground.files, ground.layout, ground.schema)?;
+    for key in listed.refused {
+        // The mark stays until what was taken later is on disk; until then the log has it.
+        if !history.stories.contains_key(&key) && objects[key.0].contains_key(&key.1) {
+            let message = "was refused as a new file, so this is not served".to_owned();
+            leave_out(ground, objects, tree, key.0, &key.1, message);
+        }
+    }
+    Ok(())
+}
 
 /// Leaves out objects that refer to nothing, and of those that have the same key all but the one
 /// that was made first. Their files are noted as problems, and no longer known.

@@ -114,6 +114,7 @@ fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
     let files = base.known.objects.len() + base.known.days.len();
     let (mut objects, mut tree) = overlay(ground.schema, base, &history);
     put_kept(&mut objects, &mut tree, kept, &history, ground.schema);
+    check::drop_refused(ground, &history, &mut objects, &mut tree)?;
     check::drop_faulty(ground, &mut objects, &mut tree);
     let state = state_of(ground, objects, &history)?;
     tracing::debug!(
