@@ -13,6 +13,7 @@ use super::ops;
 use super::tree::Known;
 use super::worker::Worker;
 use crate::files::Stamp;
+use crate::record::Version;
 
 /// How long a file of a later revision than this process knows of may be ahead of the log, on a
 /// volume where the log of another host shows late.
@@ -41,10 +42,14 @@ impl Worker<'_> {
         }
         let version = content.version;
         let Some(current) = self.state.get(key.0, &key.1).cloned() else {
-            // Another process may have put it back after it was deleted, without knowing.
-            let is_late = self.dirty.contains(&key) || self.shared.is_network;
-            if is_late && self.recent.has(&key, version) {
+            // It is not yet removed.
+            if self.dirty.contains(&key) && self.recent.has(&key, version) {
                 self.refold(&key, &path);
+                return None;
+            }
+            // Another host may have put it back after it was deleted, without knowing.
+            if let Some(wait) = self.late_for(&key, version) {
+                self.look_later(&key, path, Some(stamp), wait);
                 return None;
             }
             let op = ops::new(key.0, key.1.clone(), &content.found);
@@ -92,9 +97,12 @@ impl Worker<'_> {
         }
         let known = self.tree.objects.get(&key).map(|known| known.version);
         let is_current = known == Some(current.version());
-        let is_late = self.shared.is_network || !is_current;
-        if is_late && self.recent.has(&key, version) {
+        if !is_current && self.recent.has(&key, version) {
             self.refold(&key, &path);
+            return None;
+        }
+        if let Some(wait) = self.late_for(&key, version) {
+            self.look_later(&key, path, Some(stamp), wait);
             return None;
         }
         let is_on_top = is_current
@@ -112,6 +120,13 @@ impl Worker<'_> {
             seen: Some((stamp, version)),
             batch: Batch::of(vec![op]),
         })
+    }
+
+    /// How long it is not yet known whether an older version in a file is another host's late write,
+    /// which that will mend, or a person's who has put it back.
+    pub(super) fn late_for(&self, key: &Key, version: Version) -> Option<Duration> {
+        let late = self.recent.late_for(key, version);
+        late.filter(|_| self.shared.is_network)
     }
 
     /// What a file that is not there comes to.

@@ -380,6 +380,13 @@ impl<'a> Worker<'a> {
     fn fold_batch(&mut self, now: Instant) -> Round {
         let mut in_a_row = 0;
         for _ in 0..BATCH {
+            // Another host may fold a later version at any time, and nobody's turn keeps it from that.
+            if self.shared.is_network
+                && let Err(error) = self.catch_up()
+            {
+                tracing::debug!(%error, "nothing more is folded: the log cannot be read");
+                return Round::Failed;
+            }
             let Some((key, mark)) = self.dirty.pop(now) else {
                 return Round::Done;
             };

@@ -382,3 +382,42 @@ fn a_file_that_is_put_back_gets_the_times_of_the_new_object() {
     assert_ne!(process.text(APP, "app-1"), text);
     process.close();
 }
+
+/// What a person puts back is an edit, also where other hosts may write the files.
+fn old_texts_come_back(is_network: bool) {
+    let dir = store();
+    let process = start_on(dir.path(), Arc::new(Disk), is_network);
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    let path = process.path(APP, "app-1");
+    let first = process.text(APP, "app-1");
+    write(&path, &first.replace("\"one\"", "\"uno\""));
+    process.settle();
+    assert_eq!(process.name("app-1").as_deref(), Some("uno"));
+    write(&path, &first);
+    process.settle();
+    assert_eq!(process.name("app-1").as_deref(), Some("one"));
+    assert_eq!(process.row(APP, "app-1").unwrap().rev, 3);
+    assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
+    let last = process.text(APP, "app-1");
+    std::fs::remove_file(&path).unwrap();
+    process.settle();
+    assert_eq!(process.name("app-1"), None);
+    write(&path, &last);
+    process.settle();
+    assert_eq!(process.name("app-1").as_deref(), Some("one"));
+    assert_eq!(process.row(APP, "app-1").unwrap().rev, 1);
+    assert_eq!(names(&dir.path().join("apps")), ["app-1.otoml"]);
+    assert_eq!(process.problems(), [""; 0]);
+    process.close();
+}
+
+#[test]
+fn old_texts_come_back_on_a_local_disk() {
+    old_texts_come_back(false);
+}
+
+#[test]
+fn old_texts_come_back_on_a_network_volume() {
+    old_texts_come_back(true);
+}
