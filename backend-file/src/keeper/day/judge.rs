@@ -93,7 +93,10 @@ impl Worker<'_> {
         let before = self.tree.days.get(rel).cloned();
         let before = before.map_or_else(Vec::new, |known| known.objects);
         let mut plan = self.plan(type_id, path, rel, &read, &before)?;
-        let taken = self.commit(&mut plan);
+        let mut taken = self.commit(&mut plan);
+        if let Some(wait) = plan.again {
+            taken.look_again_in(wait);
+        }
         let edits: Vec<Edit> = plan
             .blocks
             .iter()

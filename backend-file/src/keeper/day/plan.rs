@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use osis_core::batch::Op;
 use osis_core::error::Result;
@@ -58,6 +59,8 @@ pub(super) struct Plan {
     pub(super) refold: Vec<Id>,
     /// Events that are no longer in it.
     pub(super) gone: HashSet<Id>,
+    /// When it is to be looked at again: whose a block is cannot be told before.
+    pub(super) again: Option<Duration>,
 }
 
 /// What is known of a file, and of others, when its blocks are looked at.
@@ -114,7 +117,8 @@ impl Worker<'_> {
                 None => derived_id(&self.schema.types[type_id], found, &taken),
             };
             taken.insert(id.clone());
-            plan.blocks.push(self.plan_block(&ground, found, id)?);
+            let block = self.plan_block(&ground, found, id, &mut plan)?;
+            plan.blocks.push(block);
         }
         let there: HashSet<&Id> = read.found.iter().filter_map(|f| f.id.as_ref()).collect();
         self.plan_deletes(type_id, path, rel, before, &there, &mut plan)?;
@@ -122,11 +126,25 @@ impl Worker<'_> {
     }
 
     /// What a block comes to.
-    fn plan_block(&self, ground: &Ground<'_>, found: &Found, id: Id) -> Result<Block> {
+    fn plan_block(
+        &self,
+        ground: &Ground<'_>,
+        found: &Found,
+        id: Id,
+        plan: &mut Plan,
+    ) -> Result<Block> {
         let version = Days::of(self.shared, ground.type_id).version_in(found);
         let known = ground.known.get(&id).copied();
         let held = self.state.get(ground.type_id, &id).cloned();
+        let has_current = known == held.as_ref().map(|held| held.version());
+        let is_same = held.as_ref().map(|held| held.hash) == Some(version.hash);
+        let late = match has_current && !is_same {
+            true => self.late_for(&(ground.type_id, id.clone()), version),
+            false => None,
+        };
+        plan.again = plan.again.into_iter().chain(late).min();
         let (fate, op, remark) = match &held {
+            _ if late.is_some() => (Fate::Open, None, None),
             Some(held) => self.plan_held(ground, found, &id, version, known, held)?,
             None => self.plan_new(ground, found, &id, version, known),
         };
@@ -159,15 +177,17 @@ impl Worker<'_> {
             return Ok((Fate::Own, None, None));
         }
         let key = (ground.type_id, id.clone());
-        let is_own =
-            version.hash == held.hash || known == Some(version) || self.recent.has(&key, version);
+        // Where the file had what the store has, a person has put an older text back.
+        let has_current = known == Some(held.version());
+        let is_own = version.hash == held.hash
+            || known == Some(version)
+            || (!has_current && self.recent.has(&key, version));
         if is_own {
             return Ok((Fate::Put(self.shared.bodies.join(held)?), None, None));
         }
         let rev = held.row.rev;
-        let is_on_top = known == Some(held.version())
-            || found.rev == Some(rev)
-            || (known.is_none() && found.rev.is_none());
+        let is_on_top =
+            has_current || found.rev == Some(rev) || (known.is_none() && found.rev.is_none());
         if !is_on_top {
             let why = format!(
                 "the store has changed this event meanwhile, to revision {rev}; with rev = {rev} \
@@ -189,8 +209,8 @@ impl Worker<'_> {
         known: Option<Version>,
     ) -> Verdict {
         let key = (ground.type_id, id.clone());
-        // A file that was written before the event was deleted, by this process or another.
-        let is_late = self.shared.is_network || self.events[ground.type_id].has_changed(id);
+        // A file that was written before the event was deleted, and is not brought up to date yet.
+        let is_late = self.events[ground.type_id].has_changed(id);
         if known == Some(version) || (is_late && self.recent.has(&key, version)) {
             return (Fate::Drop, None, None);
         }

@@ -478,3 +478,37 @@ fn thousands_of_faults_are_told_in_a_moment() {
     assert!(read(&file) == text);
     process.close();
 }
+
+fn old_blocks_come_back(is_network: bool) {
+    let dir = store();
+    let process = start_on(dir.path(), Arc::new(Disk), is_network);
+    make_visits(&process, 2);
+    process.settle();
+    let file = day_files(dir.path()).remove(0);
+    let first = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, first.replace("\"w0\"", "\"edited\"")).unwrap();
+    process.settle();
+    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("edited"));
+    std::fs::write(&file, &first).unwrap();
+    process.settle();
+    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("w0"));
+    assert_eq!(process.row(VISIT, &id(TIME, 0)).unwrap().rev, 3);
+    std::fs::remove_file(&file).unwrap();
+    process.settle();
+    assert_eq!(count(&process), 0);
+    std::fs::write(&file, &first).unwrap();
+    process.settle();
+    assert_eq!(count(&process), 2);
+    assert_eq!(process.problems(), [""; 0]);
+    process.close();
+}
+
+#[test]
+fn old_blocks_come_back_on_a_local_disk() {
+    old_blocks_come_back(false);
+}
+
+#[test]
+fn old_blocks_come_back_on_a_network_volume() {
+    old_blocks_come_back(true);
+}
