@@ -104,6 +104,9 @@ impl Worker<'_> {
         let ty = &schema.types[key.0];
         let canonical = otoml::object(ty, row);
         let Some(stamp) = self.shared.files.stamp(path)? else {
+            if self.tree.objects.contains_key(key) && self.has_put_back(key, path) {
+                return Ok(Folded::Again);
+            }
             return self.put_new(key, path, &canonical, version);
         };
         if !stamp.is_file {
@@ -205,7 +208,8 @@ impl Worker<'_> {
             return Ok(gone);
         }
         let out = self.temporary(key, path);
-        if let Err(error) = self.shared.files.rename_new(path, &out)
+        // The name is new, so that nothing is overwritten.
+        if let Err(error) = self.shared.files.rename(path, &out)
             && !matches!(self.shared.files.stamp(&out), Ok(Some(_)))
         {
             return match error.kind() {

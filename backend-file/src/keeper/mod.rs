@@ -9,11 +9,12 @@
 //!   days' files; `edits` takes what people wrote into the store, `refusal` says what it means that
 //!   it is not taken;
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
-//!   what lies beside them;
+//!   what lies beside them, `asides` after what was taken out of its place;
 //! - `unreadable` is for files that this process has no right to read;
 //! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them; `unserved` finds
 //!   those that come to nothing.
 
+mod asides;
 mod content;
 mod copy_out;
 mod day;
@@ -189,7 +190,13 @@ pub(crate) fn load(shared: &Shared, change: &Change) -> Result<Option<Row>> {
         return Days::of(shared, change.type_id).find(id);
     }
     let path = shared.layout.object(ty, id);
-    let bytes = match shared.files.read(&path) {
+    let mut read = shared.files.read(&path);
+    if matches!(&read, Err(error) if error.kind() == io::ErrorKind::NotFound)
+        && asides::put_back(&*shared.files, &path, id).is_ok_and(|is_back| is_back)
+    {
+        read = shared.files.read(&path);
+    }
+    let bytes = match read {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if unreadable::is_refused(&error) => {

@@ -8,6 +8,7 @@ use osis_core::time::Time;
 
 const ENDING: &str = ".otoml";
 const TEMPORARY: &str = ".tmp";
+const OUT: &str = ".old.tmp";
 const CONFLICT: &str = ".conflict-";
 
 /// What a file is that is not an object's.
@@ -34,6 +35,18 @@ pub(super) fn beside(name: &str) -> Option<Beside> {
 /// apart, `n` the writes of one.
 pub(super) fn temporary(path: &Path, id: &Id, writer: &str, n: u64) -> PathBuf {
     path.with_file_name(format!(".{id}.{writer}-{n}{TEMPORARY}"))
+}
+
+/// As [`temporary`], for the file of an object that is to make room for another.
+pub(super) fn aside(path: &Path, id: &Id, writer: &str, n: u64) -> PathBuf {
+    path.with_file_name(format!(".{id}.{writer}-{n}{OUT}"))
+}
+
+/// Whether a name is one by [`aside`] of an object.
+pub(super) fn is_aside(name: &str, id: &Id) -> bool {
+    let rest = name.strip_prefix('.');
+    let rest = rest.and_then(|rest| rest.strip_prefix(id.as_str()));
+    rest.is_some_and(|rest| rest.starts_with('.') && rest.ends_with(OUT))
 }
 
 /// The name of the `n`th copy of an object's file that was made at a time.
@@ -74,7 +87,11 @@ mod tests {
             [const { Some(Beside::Conflict) }; 2]
         );
         let temp = name(temporary(path, &id, "host.7", 3));
-        assert_eq!(beside(&temp), Some(Beside::Temporary(id)));
+        assert_eq!(beside(&temp), Some(Beside::Temporary(id.clone())));
+        assert!(!is_aside(&temp, &id));
+        let aside = name(aside(path, &id, "host.7", 3));
+        assert!(is_aside(&aside, &id) && !is_aside(&aside, &Id::trusted("a12d")));
+        assert_eq!(beside(&aside), Some(Beside::Temporary(id)));
         for other in [
             "a12c.otoml",
             "a12c.otoml~",

@@ -102,59 +102,77 @@ impl Worker<'_> {
                 }
             },
         }
-        self.judge(new, &temporary, ours, true)
+        self.judge(new, &temporary, Some(ours), true)
     }
 
-    /// As [`Self::swap`], where the file system cannot swap: between the look and the rename there
-    /// is a moment in which a person's file could go unseen, so it is made short.
+    /// As [`Self::swap`], where the file system cannot swap. What is at the place goes aside first,
+    /// and is looked at there; the new file only takes a place that is free. So whoever writes
+    /// meanwhile keeps it.
     fn replace(
         &mut self,
         new: &Replacement<'_>,
         temporary: &Path,
         ours: Stamp,
     ) -> io::Result<Folded> {
-        let aside = self.temporary(new.key, new.path);
-        let linked = self.shared.files.link(new.path, &aside);
-        // A volume may report an error for a link that it made.
-        match (linked, self.shared.files.stamp(&aside)) {
-            (_, Ok(Some(stamp))) if stamp == new.expected => {}
-            (_, Ok(Some(_))) => {
-                // Only a second name of what is in place.
+        let files = Arc::clone(&self.shared.files);
+        self.temporaries += 1;
+        let writer = self.shared.log.writer();
+        let aside = names::aside(new.path, &new.key.1, writer, self.temporaries);
+        let moved = files.rename(new.path, &aside);
+        // A volume may report an error for a rename that it made.
+        let out = match files.stamp(&aside) {
+            Ok(Some(out)) => out,
+            Ok(None) => {
                 self.discard(new.key, temporary);
-                self.discard(new.key, &aside);
-                return Ok(Folded::Again);
+                return match moved {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                    _ => Ok(Folded::Again),
+                };
             }
-            (Err(error), _) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) => {
                 self.discard(new.key, temporary);
-                return Ok(Folded::Again);
-            }
-            (Err(error), _) | (Ok(()), Err(error)) => {
-                self.discard(new.key, temporary);
-                self.note_leftover(new.key, &aside);
+                self.take_back(new, &aside);
                 return Err(error);
             }
-            (Ok(()), Ok(None)) => {
-                self.discard(new.key, temporary);
-                return Ok(Folded::Again);
+        };
+        if out != new.expected {
+            self.discard(new.key, temporary);
+            self.take_back(new, &aside);
+            return Ok(Folded::Again);
+        }
+        let placed = files.rename_new(temporary, new.path);
+        match (placed, files.stamp(temporary)) {
+            (Ok(()), _) | (Err(_), Ok(None)) => self.judge(new, &aside, Some(ours), false),
+            (Err(error), left) => {
+                if matches!(left, Ok(Some(_))) {
+                    self.discard(new.key, temporary);
+                } else {
+                    self.note_leftover(new.key, temporary);
+                }
+                if error.kind() == io::ErrorKind::AlreadyExists {
+                    return self.judge(new, &aside, None, false);
+                }
+                self.take_back(new, &aside);
+                Err(error)
             }
         }
-        if let Err(error) = self.shared.files.rename(temporary, new.path) {
-            let moved = matches!(self.shared.files.stamp(temporary), Ok(None));
-            if !moved {
-                self.discard(new.key, temporary);
-                self.discard(new.key, &aside);
-                return Err(error);
-            }
-        }
-        self.judge(new, &aside, ours, false)
     }
 
-    /// Looks at what was taken out of a file's place, and does away with it or keeps it.
+    /// Puts a file back into its place that was moved aside. If another has that by now, it is looked
+    /// at later.
+    fn take_back(&mut self, new: &Replacement<'_>, aside: &Path) {
+        if self.shared.files.rename_new(aside, new.path).is_err() {
+            self.note_leftover(new.key, aside);
+        }
+    }
+
+    /// Looks at what was taken out of a file's place, and does away with it or keeps it. `ours`: what
+    /// has that place now, if it is the new file.
     fn judge(
         &mut self,
         new: &Replacement<'_>,
         out: &Path,
-        ours: Stamp,
+        ours: Option<Stamp>,
         can_undo: bool,
     ) -> io::Result<Folded> {
         let known = self.tree.objects.get(new.key).cloned();
@@ -165,7 +183,10 @@ impl Worker<'_> {
         let base_was_current = known.as_ref().map(|known| known.version) == current
             || (current.is_some() && self.edits.get(new.key) == current.as_ref());
         let before = self.unsynced.digest(new.key, new.expected);
-        let done = self.is_in_place(new.key, ours, new.version, new.is_canonical, new.text);
+        let done = match ours {
+            Some(ours) => self.is_in_place(new.key, ours, new.version, new.is_canonical, new.text),
+            None => Folded::Again,
+        };
         let Ok(Some(stamp)) = self.shared.files.stamp(out) else {
             self.note_leftover(new.key, out);
             return Ok(done);
@@ -202,7 +223,7 @@ impl Worker<'_> {
         }
         // An own version with a new comment, or an edit on top of another that was taken just now:
         // neither is a race between a person and a client.
-        if can_undo && (own.is_some() || base_was_current) {
+        if let Some(ours) = ours.filter(|_| can_undo && (own.is_some() || base_was_current)) {
             match known {
                 Some(known) => self.tree.objects.insert(new.key.clone(), known),
                 None => self.tree.objects.remove(new.key),

@@ -144,6 +144,11 @@ impl Worker<'_> {
             return None;
         }
         let key = suspect.key;
+        if self.has_put_back(&key, &path) {
+            let stamp = self.shared.files.stamp(&path).ok().flatten();
+            self.suspect(&key, &path, stamp);
+            return None;
+        }
         let known = self.tree.objects.get(&key).map(|known| known.version);
         let Some(current) = self.state.get(key.0, &key.1).cloned() else {
             self.tree.objects.remove(&key);

@@ -15,6 +15,7 @@ use super::super::tree::DayFile;
 use super::super::worker::Worker;
 use super::RETRY;
 use super::plan::{Fate, Plan};
+use crate::error::io_error;
 use crate::otoml::Fault;
 use crate::record::{Hash, Version};
 
@@ -60,6 +61,11 @@ impl Worker<'_> {
             self.mended(path);
             return Ok(());
         };
+        let back = Days::of(self.shared, type_id).put_back(Some(path));
+        if back.map_err(|error| io_error(path, &error))? {
+            self.suspect_days(type_id, vec![path.to_owned()]);
+            return Ok(());
+        }
         let mut plan = Plan::default();
         let there = HashSet::new();
         self.plan_deletes(type_id, path, rel, &known.objects, &there, &mut plan)?;

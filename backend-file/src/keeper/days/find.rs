@@ -123,32 +123,38 @@ impl Days<'_> {
 
     /// All days of which there are files.
     fn days_there(&self) -> Result<Vec<Day>> {
+        let mut days = Vec::new();
+        for mut day in self.months()? {
+            for name in self.list(&day)? {
+                day.day = Name::parse(&name).map_or(0, |name| name.day);
+                days.extend((day.day > 0).then_some(day));
+            }
+        }
+        Ok(days)
+    }
+
+    /// All months of which there are folders, as the days before their first.
+    pub(super) fn months(&self) -> Result<Vec<Day>> {
         let list = |path: &Path| {
             self.files
                 .list(path)
                 .map_err(|error| io_error(path, &error))
         };
         let folder = self.layout.folder(self.ty);
-        let mut days = Vec::new();
-        for year in list(&folder)? {
-            let Some(number) = name::number(&year, 4) else {
+        let mut all = Vec::new();
+        for name in list(&folder)? {
+            let Some(year) = name::number(&name, 4) else {
                 continue;
             };
-            let months = list(&folder.join(&year))?;
-            for month in months.iter().filter_map(|month| name::number(month, 2)) {
-                let (year, month) = (number, i8::try_from(month).unwrap_or(0));
-                let mut day = Day {
-                    year,
-                    month,
-                    day: 0,
-                };
-                for name in self.list(&day)? {
-                    day.day = Name::parse(&name).map_or(0, |name| name.day);
-                    days.extend((day.day > 0).then_some(day));
-                }
-            }
+            let months = list(&folder.join(&name))?;
+            let months = months.iter().filter_map(|month| name::number(month, 2));
+            all.extend(months.map(|month| Day {
+                year,
+                month: i8::try_from(month).unwrap_or(0),
+                day: 0,
+            }));
         }
-        Ok(days)
+        Ok(all)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Merges the small files of a day, and sweeps what dead processes left.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use osis_core::error::Result;
@@ -144,8 +145,41 @@ impl Days<'_> {
         Ok(false)
     }
 
+    /// Puts files back that a process has moved aside and left there, of this name or of any; whether
+    /// there were such. Where their place is taken, they are only what that took the place of.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn put_back(&self, only: Option<&Path>) -> io::Result<bool> {
+        let mut is_any = false;
+        for month in self.months().map_err(io::Error::other)? {
+            let directory = self.directory(&month);
+            if only.is_some_and(|only| only.parent() != Some(&*directory)) {
+                continue;
+            }
+            for name in self.list(&month).map_err(io::Error::other)? {
+                let Some(before) = name::before_aside(&name) else {
+                    continue;
+                };
+                let (aside, path) = (self.path(&month, &name), self.path(&month, &before));
+                if only.is_some_and(|only| only != path) {
+                    continue;
+                }
+                is_any = true;
+                match self.files.rename_new(&aside, &path) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                        self.files.remove(&aside)?;
+                    }
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => {}
+                }
+            }
+        }
+        Ok(is_any)
+    }
+
     /// Removes an unfinished file of a process that ended.
-    fn sweep(&self, path: &std::path::Path, name: &str) {
+    fn sweep(&self, path: &Path, name: &str) {
         if !name.ends_with(UNFINISHED) {
             return;
         }

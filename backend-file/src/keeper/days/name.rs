@@ -107,6 +107,12 @@ pub(super) fn aside(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}{ASIDE}{}.otoml", Id::generate(Time::now())))
 }
 
+/// The name of the file that one with this name was, before it was put aside.
+pub(super) fn before_aside(name: &str) -> Option<String> {
+    let (before, _) = name.split_once(ASIDE)?;
+    Name::parse(name).map(|_| format!("{before}.otoml"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,6 +127,8 @@ mod tests {
             let range = Some((7, 1_000_000_000_000));
             assert_eq!(Name::parse(name), Some(Name { day: 21, range }), "{name}");
         }
+        assert_eq!(before_aside(aside.to_str().unwrap()), Some(name.clone()));
+        assert_eq!(before_aside(&name), None);
         for name in [
             "21.otoml",
             "21-import.otoml",

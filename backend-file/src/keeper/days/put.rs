@@ -8,6 +8,7 @@ use osis_core::error::Result;
 use osis_core::object::Id;
 use osis_core::time::Time;
 
+use super::name;
 use crate::error::io_error;
 use crate::files::{Files, Readers, Stamp};
 
@@ -111,17 +112,21 @@ fn place(
             }
         };
     };
-    let exchanged = files.exchange(draft, path);
-    if let Err(error) = exchanged {
-        let renamed = match error.kind() {
-            ErrorKind::Unsupported => files.rename(draft, path).map(|()| Some(own)),
-            ErrorKind::NotFound => Ok(None),
-            _ => Err(error),
-        };
-        if !matches!(renamed, Ok(Some(_))) {
-            discard(files, draft);
+    match files.exchange(draft, path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            return replace(files, draft, path, known, own);
         }
-        return renamed;
+        Err(error) => {
+            // Unless it was swapped, whatever the volume says: then it is looked at later.
+            if matches!(files.stamp(draft), Ok(Some(there)) if there == own) {
+                discard(files, draft);
+            }
+            return match error.kind() {
+                ErrorKind::NotFound => Ok(None),
+                _ => Err(error),
+            };
+        }
     }
     if files.stamp(draft)?.as_ref() == Some(known) {
         discard(files, draft);
@@ -131,6 +136,51 @@ fn place(
     files.exchange(draft, path)?;
     discard(files, draft);
     Ok(None)
+}
+
+/// As [`place`] does it by an exchange, where the file system has none. What is at the place goes
+/// aside first, under a name that is still read, and is looked at there; the draft only takes a place
+/// that is free. So whoever writes meanwhile keeps it.
+fn replace(
+    files: &dyn Files,
+    draft: &Path,
+    path: &Path,
+    known: &Stamp,
+    own: Stamp,
+) -> io::Result<Option<Stamp>> {
+    let aside = name::aside(path);
+    let moved = files.rename(path, &aside);
+    let there = files.stamp(&aside)?;
+    if there.as_ref() != Some(known) {
+        // Somebody wrote it after it was looked at. Where that cannot go back, another has taken the
+        // place since.
+        if there.is_some() {
+            let _ = files.rename_new(&aside, path);
+        }
+        discard(files, draft);
+        return match moved {
+            Err(error) if error.kind() != ErrorKind::NotFound && there.is_none() => Err(error),
+            _ => Ok(None),
+        };
+    }
+    let placed = match files.rename_new(draft, path) {
+        Ok(()) => Ok(Some(own)),
+        // It was moved, whatever the volume says.
+        Err(_) if matches!(files.stamp(path), Ok(Some(there)) if there == own) => Ok(Some(own)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => {
+            let _ = files.rename_new(&aside, path);
+            Err(error)
+        }
+    };
+    if placed.is_ok() {
+        // It is what was known, and another has its place.
+        discard(files, &aside);
+    }
+    if !matches!(placed, Ok(Some(_))) {
+        discard(files, draft);
+    }
+    placed
 }
 
 /// Removes a draft; what stays only takes room, and is swept later.
@@ -153,9 +203,10 @@ pub(super) fn retire(
     if stamp(files, path)?.as_ref() != Some(seen) {
         return Ok(false);
     }
-    // Whoever puts another in its place from now on keeps that.
+    // Whoever puts another in its place from now on keeps that. The name is new, so that nothing is
+    // overwritten; a rename that looks for that itself is none in one step on some volumes.
     let aside = aside();
-    match files.rename_new(path, &aside) {
+    match files.rename(path, &aside) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => return Err(failed(error)),
@@ -165,8 +216,12 @@ pub(super) fn retire(
         let _ = files.rename_new(&aside, path);
         return Ok(false);
     }
-    files.remove(&aside).map_err(failed)?;
-    Ok(true)
+    match files.remove(&aside) {
+        Ok(()) => Ok(true),
+        // Another process took it for what one that ended has left, and put it back.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 /// A name for a file before it is in its place.

@@ -10,8 +10,8 @@ use osis_core::value::Value;
 
 use super::rewrite::Rewritten;
 use super::*;
-use crate::files::Disk;
 use crate::files::faulty::{Fault, Faulty};
+use crate::files::{Bent, Disk};
 
 const SCHEMA: &str = "
 name = 'shop'
@@ -433,9 +433,60 @@ fn broken_files_are_named_where_they_matter() {
     ));
 }
 
-/// Whatever call fails, and however: no event is lost or comes back, and doing it again mends all.
+/// A person saves a file at any moment while the store writes it: what was saved stays.
+fn saves_meanwhile(inner: &Arc<dyn Files>) {
+    for at in 1.. {
+        let mut trial = Trial::new();
+        let rows = ["a", "b"].map(|page| event("2026-11-21T07:00:00Z", page));
+        trial.add(1, 1, &rows);
+        let rel = "visits/2026/11/21-000000000001-000000000001.otoml";
+        let path = trial.path(rel);
+        let saved = trial.text(rel).replace("\"a\"", "\"by hand\"");
+        let save = move || {
+            let draft = path.with_file_name("save~");
+            fs::write(&draft, saved).unwrap();
+            fs::rename(&draft, &path).unwrap();
+        };
+        let faulty = Arc::new(Faulty::meanwhile(Arc::clone(inner), at, save));
+        trial.files = Arc::<Faulty>::clone(&faulty);
+        let new = changed(&rows[1], "new");
+        trial.rewrite(&[(new.id.clone(), Some(new.clone()))]);
+        if faulty.calls() < at {
+            assert!(at > 8, "a rewrite makes only {at} calls");
+            return;
+        }
+        trial.files = Arc::new(Disk);
+        let texts: Vec<String> = trial.all().iter().map(|rel| trial.text(rel)).collect();
+        assert!(
+            texts.iter().any(|text| text.contains("by hand")),
+            "at {at}: {texts:?}"
+        );
+        assert_eq!(texts.len(), 1, "at {at}: {texts:?}");
+    }
+}
+
+#[test]
+fn what_is_saved_meanwhile_stays() {
+    saves_meanwhile(&(Arc::new(Disk) as Arc<dyn Files>));
+}
+
+#[test]
+fn what_is_saved_meanwhile_stays_without_swaps() {
+    saves_meanwhile(&(Arc::new(Bent::plain()) as Arc<dyn Files>));
+}
+
 #[test]
 fn faults_lose_nothing() {
+    lose_nothing(&(Arc::new(Disk) as Arc<dyn Files>));
+}
+
+#[test]
+fn faults_lose_nothing_without_swaps() {
+    lose_nothing(&(Arc::new(Bent::plain()) as Arc<dyn Files>));
+}
+
+/// Whatever call fails, and however: no event is lost or comes back, and doing it again mends all.
+fn lose_nothing(inner: &Arc<dyn Files>) {
     let faults = [
         Fault::Fail(io::ErrorKind::StorageFull),
         Fault::Unclear(io::ErrorKind::TimedOut),
@@ -455,7 +506,7 @@ fn faults_lose_nothing() {
             let gone = rows.remove(0);
             let row = event("2026-11-21T09:00:00Z", "9");
             let new = changed(&rows[0], "new");
-            let faulty = Arc::new(Faulty::new(Arc::new(Disk), at, fault));
+            let faulty = Arc::new(Faulty::new(Arc::clone(inner), at, fault));
             trial.files = Arc::<Faulty>::clone(&faulty);
             let changes = [(gone.id.clone(), None), (new.id.clone(), Some(new.clone()))];
             let mut tree = std::mem::take(&mut trial.tree);
@@ -469,6 +520,7 @@ fn faults_lose_nothing() {
             trial.files = Arc::new(Disk);
             if failed {
                 trial.tree = Tree::default();
+                trial.days().put_back(None).unwrap();
                 for rel in trial.all().iter().filter(|rel| !rel.contains("/.")) {
                     trial.learn(rel);
                 }

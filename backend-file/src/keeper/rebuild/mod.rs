@@ -26,6 +26,7 @@ use osis_core::schema::{Schema, TypeId};
 
 use self::history::{History, Last};
 use self::read::Base;
+use super::asides;
 use super::kept;
 use super::marks::Key;
 use super::tree::Tree;
@@ -96,6 +97,7 @@ pub(crate) fn rebuild(ground: &Ground<'_>) -> Result<(State, Tree)> {
 
 fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
     let began = Instant::now();
+    asides::put_all_back(ground.files, ground.layout, ground.schema);
     let begin = history::begin(ground)?;
     let mut base = Base::default();
     read_into(ground, &mut base)?;

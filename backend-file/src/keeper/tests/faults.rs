@@ -47,6 +47,7 @@ fn fold_with(fault: Option<(u64, Fault)>, network: bool) -> u64 {
     drop(struck);
     // The next start finds what was left, and lets no time pass before it looks.
     let process = open(dir.path(), Arc::new(Disk), network);
+    asides::put_all_back(&Disk, &process.shared.layout, &process.shared.schema);
     process.work(Tree::default(), |worker| {
         worker.fold_once();
         worker.find_leftovers();

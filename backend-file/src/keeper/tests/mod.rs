@@ -22,6 +22,7 @@ use osis_core::schema::{KeyId, Schema, Source, TypeId};
 use osis_core::time::Time;
 use osis_core::value::Value;
 
+use super::asides;
 use super::worker::Worker;
 use super::{Keeper, Submit, Tree};
 use crate::bodies::Bodies;
