@@ -2,13 +2,15 @@
 //! into the store: each block for itself.
 //!
 //! - `plan` finds out what the blocks of a file come to;
-//! - `judge` has that committed, and the file brought up to date.
+//! - `judge` has that committed, and the file brought up to date;
+//! - `left` looks after files that were being swapped when a process ended.
 //!
 //! A block that is not taken in stays in the file as it is, is told to people, and is looked at
 //! again when it may be fine: after other commits, after the file has changed, at each start. What
 //! is served of its event meanwhile is kept by `kept`.
 
 mod judge;
+mod left;
 mod plan;
 
 use std::collections::{HashMap, HashSet};
@@ -36,6 +38,8 @@ const MISSING: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a file is left alone after a failure.
 const RETRY: Duration = Duration::from_secs(1);
+
+pub(super) use left::LeftDays;
 
 /// A file of a day of which it is not yet known what is in it.
 #[derive(Debug, Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::otoml;
 
 /// How long a file that looks like one of a fold is left to the process that may be at it: a fold
 /// takes milliseconds.
-const ORPHAN_AGE: Duration = Duration::from_secs(60);
+pub(super) const ORPHAN_AGE: Duration = Duration::from_secs(60);
 
 impl Worker<'_> {
     /// Looks for what other processes, or this one's forerunners, left beside the files.

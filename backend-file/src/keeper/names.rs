@@ -51,17 +51,23 @@ pub(super) fn is_aside(name: &str, id: &Id) -> bool {
 
 /// The name of the `n`th copy of an object's file that was made at a time.
 pub(super) fn conflict(path: &Path, id: &Id, at: Time, n: u32) -> PathBuf {
-    let time: String = at
-        .to_string()
-        .chars()
-        .filter(|c| !"-:".contains(*c))
-        .collect();
-    let time = time.get(..15).unwrap_or(&time);
-    let again = match n {
+    let (time, again) = (compact(at), nth(n));
+    path.with_file_name(format!("{id}{CONFLICT}{time}{again}{ENDING}"))
+}
+
+/// A time as it stands in names.
+pub(super) fn compact(at: Time) -> String {
+    let time = at.to_string();
+    let time: String = time.chars().filter(|c| !"-:".contains(*c)).collect();
+    format!("{}Z", time.get(..15).unwrap_or(&time))
+}
+
+/// What tells the `n`th name from the first.
+pub(super) fn nth(n: u32) -> String {
+    match n {
         0 | 1 => String::new(),
         n => format!("-{n}"),
-    };
-    path.with_file_name(format!("{id}{CONFLICT}{time}Z{again}{ENDING}"))
+    }
 }
 
 #[cfg(test)]

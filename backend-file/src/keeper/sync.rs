@@ -157,6 +157,7 @@ impl Worker<'_> {
             self.look_at_conflicts();
             self.forget_refused();
             self.look_at_leftovers(now);
+            self.look_at_left_days(now);
             let (dirty, unsynced) = (&self.dirty, &self.unsynced);
             self.recent
                 .trim(now, |key| dirty.contains(key) || unsynced.contains(key));
@@ -341,6 +342,7 @@ impl Worker<'_> {
         self.clock.folded_through = self.clock.folded_through.max(through);
         if prunes {
             self.clock.pruned = now;
+            self.find_left_days();
         }
         let shared = Arc::clone(self.shared);
         let work = move || clear_log(&shared, through, prunes);

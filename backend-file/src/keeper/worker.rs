@@ -10,7 +10,7 @@ use osis_core::object::Id;
 use osis_core::schema::{Schema, TypeId};
 
 use super::asides;
-use super::day::DaySuspect;
+use super::day::{DaySuspect, LeftDays};
 use super::edits;
 use super::events::Events;
 use super::failure;
@@ -91,6 +91,8 @@ pub(super) struct Worker<'a> {
     pub(super) has_retries: bool,
     /// Files that were left beside objects' files, by when and as what they were first seen.
     pub(super) orphans: HashMap<PathBuf, (Key, Instant)>,
+    /// Files of days that were left while they were swapped.
+    pub(super) left_days: LeftDays,
     /// Versions that are kept while people's files are not right.
     pub(super) kept: Kept,
     /// Files that this process has no right to read.
@@ -173,6 +175,7 @@ impl<'a> Worker<'a> {
             held: HashMap::new(),
             has_retries: false,
             orphans: HashMap::new(),
+            left_days: LeftDays::new(),
             kept: Kept::default(),
             unreadable: Unreadable::new(),
             conflicts: HashSet::new(),
@@ -201,6 +204,7 @@ impl<'a> Worker<'a> {
         let shared = self.shared;
         asides::put_all_back(&*shared.files, &shared.layout, &shared.schema);
         self.find_leftovers();
+        self.find_left_days();
         self.find_kept();
         self.suspect_told_days();
         let mut is_first = true;

@@ -9,7 +9,7 @@ use osis_core::error::Result;
 use osis_core::object::{Id, Row};
 
 use super::name::{self, Day, Name};
-use super::put::{self, Put, UNFINISHED};
+use super::put::{self, Put, SWAPPED, UNFINISHED};
 use super::{Days, Reading, Tree, splice};
 use crate::error::io_error;
 use crate::files::Stamp;
@@ -176,6 +176,20 @@ impl Days<'_> {
             }
         }
         Ok(is_any)
+    }
+
+    /// The files that processes swapped, or were about to, and which they left.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn swapped(&self) -> Result<Vec<PathBuf>> {
+        let mut left = Vec::new();
+        for month in self.months()? {
+            let names = self.list(&month)?.into_iter();
+            let names = names.filter(|name| name.starts_with('.') && name.ends_with(SWAPPED));
+            left.extend(names.map(|name| self.path(&month, &name)));
+        }
+        Ok(left)
     }
 
     /// Removes an unfinished file of a process that ended.

@@ -28,6 +28,7 @@ use osis_core::error::Result;
 use osis_core::object::{Id, Row};
 use osis_core::schema::{Type, TypeId};
 
+pub(crate) use self::name::conflict;
 use self::name::{Day, Name};
 use self::put::Put;
 pub(crate) use self::rewrite::{Edit, Edited, Rewritten};

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use osis_core::object::Id;
 use osis_core::time::Time;
 
+use crate::keeper::names::{compact, nth};
+
 /// How many digits a seq has in a name.
 const SEQ_DIGITS: usize = 12;
 /// What the name of a file contains that is being removed, before something that tells it apart.
@@ -107,6 +109,16 @@ pub(super) fn aside(path: &Path) -> PathBuf {
     path.with_file_name(format!("{stem}{ASIDE}{}.otoml", Id::generate(Time::now())))
 }
 
+/// The name of the `n`th file that has what was left under the name of one that was swapped; it is
+/// read as any other.
+pub(crate) fn conflict(left: &Path, at: Time, n: u32) -> Option<PathBuf> {
+    let name = left.file_name()?.to_str()?;
+    let day = name.strip_prefix('.')?.get(..2)?;
+    let time = compact(at);
+    let name = format!("{day}-conflict-{time}{}.otoml", nth(n));
+    Name::parse(&name).map(|_| left.with_file_name(name))
+}
+
 /// The name of the file that one with this name was, before it was put aside.
 pub(super) fn before_aside(name: &str) -> Option<String> {
     let (before, _) = name.split_once(ASIDE)?;
@@ -129,6 +141,14 @@ mod tests {
         }
         assert_eq!(before_aside(aside.to_str().unwrap()), Some(name.clone()));
         assert_eq!(before_aside(&name), None);
+        let left = format!(".{name}.x.tmp");
+        let at = Time::parse("2026-11-22T07:00:05.123Z").unwrap();
+        let kept = [1, 2].map(|n| conflict(Path::new(&left), at, n).unwrap());
+        let expected = [
+            "21-conflict-20261122T070005Z.otoml",
+            "21-conflict-20261122T070005Z-2.otoml",
+        ];
+        assert_eq!(kept, expected.map(PathBuf::from));
         for name in [
             "21.otoml",
             "21-import.otoml",

@@ -12,8 +12,11 @@ use super::name;
 use crate::error::io_error;
 use crate::files::{Files, Readers, Stamp};
 
-/// What the names of unfinished files end in; they begin with a dot.
-pub(super) const UNFINISHED: &str = ".tmp";
+/// What the names of files end in that are being written; they begin with a dot.
+pub(super) const UNFINISHED: &str = ".draft";
+/// The same of files that are whole, and are swapped with others: what lies under such a name may be
+/// what was in the other's place.
+pub(super) const SWAPPED: &str = ".tmp";
 
 /// What came of putting a file in place.
 #[derive(Debug, PartialEq, Eq)]
@@ -112,6 +115,13 @@ fn place(
             }
         };
     };
+    let draft = &draft.with_extension(&SWAPPED[1..]);
+    let first = draft.with_extension(&UNFINISHED[1..]);
+    if let Err(error) = files.rename(&first, draft) {
+        discard(files, &first);
+        discard(files, draft);
+        return Err(error);
+    }
     match files.exchange(draft, path) {
         Ok(()) => {}
         Err(error) if error.kind() == ErrorKind::Unsupported => {

@@ -339,7 +339,7 @@ fn small_files_are_merged() {
     }
     let own = event("2026-11-21T07:00:00Z", "own");
     trial.write("visits/2026/11/21.otoml", &otoml::day(trial.ty(), &[&own]));
-    let swept = trial.path("visits/2026/11/.21-000000000001-000000000002.otoml.x.tmp");
+    let swept = trial.path("visits/2026/11/.21-000000000001-000000000002.otoml.x.draft");
     fs::write(&swept, "half").unwrap();
     assert_eq!(trial.all().len(), 10);
     let before = trial.events();

@@ -512,3 +512,46 @@ fn old_blocks_come_back_on_a_local_disk() {
 fn old_blocks_come_back_on_a_network_volume() {
     old_blocks_come_back(true);
 }
+
+/// What a process took out of the place of a file, and did not look at before it ended.
+#[test]
+fn an_edit_that_was_swapped_out_is_not_lost() {
+    let dir = store();
+    let (process, file) = visits(dir.path(), 2);
+    let text = read(&file);
+    process.close();
+    let left = |n: u32| {
+        let name = file.file_name().unwrap().to_str().unwrap();
+        file.with_file_name(format!(".{name}.{n}.tmp"))
+    };
+    let process = open(dir.path(), Arc::new(Disk), false);
+    // The store's own, one that a person edited, and one that a person has not finished.
+    std::fs::write(left(1), &text).unwrap();
+    let edited = text.replace("\"w0\"", "\"by hand\"");
+    let edited = format!("{edited}\n[[visit]]\nat = {TIME}\nwhat = \"added\"\n");
+    std::fs::write(left(2), &edited).unwrap();
+    std::fs::write(left(3), format!("{text}\n[[visit]\n")).unwrap();
+    process.work(Tree::default(), |worker| {
+        worker.walk();
+        worker.find_left_days();
+        worker.look_at_left_days(Instant::now() + Duration::from_secs(3600));
+        worker.catch_up().unwrap();
+        while !worker.day_suspects.is_empty() {
+            worker.inspect_days();
+        }
+    });
+    let files = day_files(dir.path());
+    let (kept, rest): (Vec<_>, Vec<_>) = files
+        .iter()
+        .partition(|path| path.to_str().unwrap().contains("21-conflict-"));
+    assert_eq!((kept.len(), rest), (2, vec![&file]), "{files:?}");
+    let texts: Vec<String> = kept.iter().map(|path| read(path)).collect();
+    assert!(
+        texts.iter().any(|text| text.contains("\"by hand\"")),
+        "{texts:?}"
+    );
+    let told = process.problems();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert_eq!(count(&process), 3);
+    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("w0"));
+}
