@@ -46,7 +46,7 @@ pub(super) use left::LeftDays;
 pub(super) struct DaySuspect {
     type_id: TypeId,
     stamp: Option<Stamp>,
-    due: Instant,
+    pub(super) due: Instant,
     /// Since when it is suspected.
     pub(super) since: Instant,
 }
@@ -116,6 +116,7 @@ impl Worker<'_> {
         stamp: Option<Stamp>,
     ) {
         let now = Instant::now();
+        let wait = self.still(path, wait);
         let suspect = DaySuspect {
             type_id,
             stamp,
@@ -142,8 +143,13 @@ impl Worker<'_> {
                 self.day_suspects.insert(path, suspect);
                 continue;
             };
-            if stamp != suspect.stamp && now.duration_since(suspect.since) < PATIENCE {
-                suspect.due = now + if stamp.is_some() { STILL } else { MISSING };
+            // What is taken in of it is written back at once.
+            let is_unwritten = self.is_unwritten(&path);
+            let has_changed = stamp != suspect.stamp
+                && (now.duration_since(suspect.since) < PATIENCE || is_unwritten);
+            if has_changed || (is_unwritten && self.is_left_open(&path)) {
+                let still = if stamp.is_some() { STILL } else { MISSING };
+                suspect.due = now + self.still(&path, still);
                 suspect.stamp = stamp;
                 self.day_suspects.insert(path, suspect);
                 continue;

@@ -7,6 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use osis_core::object::Row;
 use osis_core::schema::TypeId;
@@ -18,6 +19,7 @@ use super::swap::Replacement;
 use super::sync::Written;
 use super::tree::Known;
 use super::unreadable::{Of, is_refused};
+use super::unwritten::STILL_OPEN;
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::otoml;
@@ -62,6 +64,11 @@ impl Worker<'_> {
         keep: Option<Stamp>,
     ) -> Result<(), Failed> {
         let path = self.path_of(key.0, &key.1);
+        if self.edits.contains_key(key) && self.is_left_open(&path) {
+            let due = Instant::now() + STILL_OPEN;
+            self.dirty.mark(key.clone(), seq, force, due);
+            return Ok(());
+        }
         for _ in 0..TRIES {
             let folded = match self.state.get(key.0, &key.1).cloned() {
                 Some(held) => {

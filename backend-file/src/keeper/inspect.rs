@@ -1,6 +1,7 @@
 //! Looks at files that are not as the store left them, and finds out what they are: an edit, an
 //! older fold, a file that is broken.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +41,7 @@ pub(super) struct Suspect {
     /// As it was last seen.
     stamp: Option<Stamp>,
     /// When it is looked at again.
-    due: Instant,
+    pub(super) due: Instant,
     /// Since when it is suspected.
     pub(super) since: Instant,
 }
@@ -85,6 +86,12 @@ impl Worker<'_> {
     /// Looks at paths that a watcher named.
     pub(super) fn look(&mut self, paths: &[PathBuf]) {
         let found = walk::look(&self.shared.layout, &self.schema, &self.tree, paths);
+        let told: HashSet<&PathBuf> = paths.iter().collect();
+        for place in found.iter().flat_map(|found| &found.changed_or_new) {
+            if !told.contains(&place.path) {
+                self.is_found(&place.path);
+            }
+        }
         self.take_differences(found);
     }
 
@@ -174,6 +181,7 @@ impl Worker<'_> {
         still: Duration,
     ) {
         let now = Instant::now();
+        let still = self.still(path, still);
         self.suspects
             .entry(path.to_owned())
             .or_insert_with(|| Suspect {
@@ -316,8 +324,11 @@ impl Worker<'_> {
                     continue;
                 }
             };
-            if stamp != suspect.stamp && now.duration_since(suspect.since) < PATIENCE {
+            let is_patient =
+                now.duration_since(suspect.since) < PATIENCE || self.is_unwritten(&path);
+            if stamp != suspect.stamp && is_patient {
                 let still = if stamp.is_some() { STILL } else { MISSING };
+                let still = self.still(&path, still);
                 suspect.stamp = stamp;
                 suspect.due = now + still;
                 self.suspects.insert(path, suspect);

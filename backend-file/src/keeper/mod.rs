@@ -10,7 +10,8 @@
 //!   it is not taken;
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
 //!   what lies beside them, `asides` after what was taken out of its place;
-//! - `unreadable` is for files that this process has no right to read;
+//! - `unwritten` is for new files that somebody is still writing, `unreadable` for those that this
+//!   process has no right to read;
 //! - `watch` and `walk` tell which files to look at; `rebuild` reads all of them; `unserved` finds
 //!   those that come to nothing.
 
@@ -43,6 +44,7 @@ mod tree;
 mod turn;
 mod unreadable;
 mod unserved;
+mod unwritten;
 mod verdict;
 mod walk;
 mod watch;
@@ -170,6 +172,7 @@ impl From<Seen> for Order {
     fn from(seen: Seen) -> Self {
         match seen {
             Seen::Path(path) => Self::Look(path),
+            Seen::Begun(path) => Self::Await(path),
             Seen::Rescan => Self::Walk,
         }
     }

@@ -154,6 +154,7 @@ impl Worker<'_> {
             self.clock.conflicts = now;
             self.look_for_home();
             self.keep_waiting();
+            self.trim_unwritten(now);
             self.look_at_conflicts();
             self.forget_refused();
             self.look_at_leftovers(now);

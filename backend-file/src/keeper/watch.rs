@@ -48,6 +48,9 @@ const DIRECTORIES_MAX: usize = 64;
 pub(crate) enum Seen {
     /// Something at this path may have changed; a directory stands for all in it.
     Path(PathBuf),
+    /// This file was made, and whoever did may still be writing it. When that is done, it is seen as
+    /// a [`Self::Path`].
+    Begun(PathBuf),
     /// Anything may have changed.
     Rescan,
 }
@@ -222,7 +225,10 @@ impl<M: From<Seen> + Send + 'static> Work<M> {
         }
         match rescan {
             true => vec![Seen::Rescan],
-            false => paths.into_iter().map(Seen::Path).collect(),
+            false => {
+                let begun = told.begun.into_iter().map(Seen::Begun);
+                paths.into_iter().map(Seen::Path).chain(begun).collect()
+            }
         }
     }
 

@@ -21,6 +21,7 @@ use super::recent::Recent;
 use super::sync::Unsynced;
 use super::turn::Turn;
 use super::unreadable::Unreadable;
+use super::unwritten::Unwritten;
 use super::{Submit, Tree};
 use crate::record::Version;
 use crate::shared::Shared;
@@ -57,6 +58,8 @@ pub(super) enum Order {
     Close,
     /// Look at this path.
     Look(PathBuf),
+    /// Look at this file when it is written: then [`Self::Look`] follows.
+    Await(PathBuf),
     /// Look at all files.
     Walk,
 }
@@ -85,6 +88,8 @@ pub(super) struct Worker<'a> {
     pub(super) events: Vec<Events>,
     /// Who tells of changed files.
     pub(super) watcher: Option<super::watch::Watcher>,
+    /// New files that somebody may still be writing.
+    pub(super) unwritten: HashMap<PathBuf, Unwritten>,
     /// Files that cannot be taken in as they are.
     pub(super) held: HashMap<PathBuf, Held>,
     /// Whether some of those are to be tried again at once.
@@ -110,7 +115,7 @@ pub(super) struct Worker<'a> {
     pub(super) own_seq: u64,
     /// What is taken in was taken into the state before this process kept files.
     pub(super) is_starting: bool,
-    settling: Vec<Sender<()>>,
+    pub(super) settling: Vec<Sender<()>>,
     /// Who waits for the edits that a walk has found, which was at this time.
     taking_in: Vec<(Sender<()>, Instant)>,
     rest_until: Instant,
@@ -172,6 +177,7 @@ impl<'a> Worker<'a> {
             day_suspects: HashMap::new(),
             events,
             watcher: None,
+            unwritten: HashMap::new(),
             held: HashMap::new(),
             has_retries: false,
             orphans: HashMap::new(),
@@ -261,7 +267,14 @@ impl<'a> Worker<'a> {
                     walks = true;
                 }
                 Order::Close => closes = true,
-                Order::Look(path) => paths.push(path),
+                Order::Look(path) => {
+                    self.is_written(&path);
+                    paths.push(path);
+                }
+                Order::Await(path) => {
+                    self.is_begun(&path);
+                    paths.push(path);
+                }
                 Order::Walk => walks = true,
             }
         }

@@ -421,3 +421,35 @@ fn old_texts_come_back_on_a_local_disk() {
 fn old_texts_come_back_on_a_network_volume() {
     old_texts_come_back(true);
 }
+
+/// Whoever makes a file may take his time: what is not closed is not whole.
+#[test]
+fn a_new_file_is_read_when_it_is_closed() {
+    use std::io::Write as _;
+    let dir = store();
+    let process = start(dir.path());
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    let path = process.path(APP, "new-1");
+    for pause in [Duration::from_secs(1), Duration::from_secs(4)] {
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(b"name = \"written slowly\"\n").unwrap();
+        // As whole as it looks, and as long as it stands still.
+        std::thread::sleep(pause);
+        file.write_all(b"hits = 7\n").unwrap();
+        drop(file);
+        let hits = process.shared.schema.types[APP].field("hits").unwrap();
+        let has_hits = |process: &Process| {
+            let row = process.row(APP, "new-1");
+            row.is_some_and(|row| row.values[hits] == Value::Int(7))
+        };
+        let is_taken = process.until(has_hits);
+        assert!(is_taken, "{pause:?}: {}", process.text(APP, "new-1"));
+        process.settle();
+        assert!(process.text(APP, "new-1").contains("hits = 7\n"));
+        process.delete(APP, "new-1");
+        process.settle();
+        assert!(!path.exists());
+    }
+    process.close();
+}

@@ -26,6 +26,8 @@ pub(super) struct Desk {
 pub(super) struct Told {
     /// Where something may have changed.
     pub(super) paths: HashSet<PathBuf>,
+    /// Files that were made, and are perhaps still being written.
+    pub(super) begun: HashSet<PathBuf>,
     /// Anything may have changed.
     pub(super) rescan: bool,
     /// The system no longer tells of all changes.
@@ -50,7 +52,10 @@ pub(super) struct Pile {
 impl Pile {
     /// Whether the system told nothing.
     pub(super) fn is_empty(&self) -> bool {
-        self.told.paths.is_empty() && !self.told.rescan && !self.told.is_blind
+        self.told.paths.is_empty()
+            && self.told.begun.is_empty()
+            && !self.told.rescan
+            && !self.told.is_blind
     }
 
     /// Takes what the system told.
@@ -88,13 +93,21 @@ impl Desk {
         let mut pile = self.pile();
         let told = &mut pile.told;
         told.rescan |= event.need_rescan();
+        let begins = matches!(event.kind, EventKind::Create(CreateKind::File));
         for path in first.into_iter().chain(paths) {
-            if told.paths.len() >= PATHS_MAX {
+            if told.paths.len() + told.begun.len() >= PATHS_MAX {
                 told.paths.clear();
+                told.begun.clear();
                 told.rescan = true;
             }
-            if !told.paths.contains(path) {
-                told.paths.insert(path.clone());
+            // The last that is told of a path counts.
+            let (these, others) = match begins {
+                true => (&mut told.begun, &mut told.paths),
+                false => (&mut told.paths, &mut told.begun),
+            };
+            others.remove(path);
+            if !these.contains(path) {
+                these.insert(path.clone());
             }
         }
         self.changed.notify_all();

@@ -65,6 +65,7 @@ impl Trial {
         while let Some(left) = end.checked_duration_since(Instant::now()) {
             match self.seen.recv_timeout(left) {
                 Ok(Seen::Path(path)) if wanted.starts_with(&path) => return,
+                Ok(Seen::Begun(_)) => {}
                 Ok(Seen::Rescan) => return,
                 Ok(seen) => others.push(seen),
                 Err(_) => break,
@@ -140,6 +141,20 @@ fn the_system_tells_what_people_do() {
     trial.drain();
     trial.write("apps/2c/a12c.otoml");
     trial.expect("apps/2c/a12c.otoml");
+    trial.watcher.close();
+}
+
+#[test]
+fn a_new_file_is_seen_as_such_until_it_is_closed() {
+    let trial = Trial::new(false, |root| write(root, "apps/2c/a12c.otoml"));
+    trial.drain();
+    let path = trial.at("apps/2c/b12c.otoml");
+    let mut file = fs::File::create(&path).unwrap();
+    assert_eq!(trial.drain(), [Seen::Begun(path.clone())]);
+    std::io::Write::write_all(&mut file, b"name = 'b'\n").unwrap();
+    assert_eq!(trial.drain(), []);
+    drop(file);
+    assert_eq!(trial.drain(), [Seen::Path(path)]);
     trial.watcher.close();
 }
 
