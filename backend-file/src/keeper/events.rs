@@ -54,7 +54,8 @@ struct Range {
     first: u64,
     last: u64,
     ids: Vec<Id>,
-    /// Another process made them, and is given until then to write them.
+    /// Another process made them, and is given until then to write them. They may be in files by
+    /// then of which this process does not know yet.
     until: Option<Instant>,
 }
 
@@ -185,7 +186,8 @@ impl Worker<'_> {
             }
             if !ids.is_empty() {
                 let (first, last) = (1, state.seq);
-                let until = None;
+                // The process before may have written them, and not have saved that.
+                let until = Some(now);
                 events.ranges.push_back(Range {
                     first,
                     last,
@@ -258,7 +260,16 @@ impl Worker<'_> {
             let days = Days::of(self.shared, type_id);
             let held = &self.held;
             let is_held = |path: &Path| held.contains_key(path);
-            let added = days.add(&mut self.tree, range.first, range.last, &rows, &is_held);
+            let added = match range.until.is_some() {
+                true => days.unknown_with(&self.tree, &rows, &is_held),
+                false => Ok(Vec::new()),
+            };
+            let added = match added {
+                Ok(unknown) if unknown.is_empty() => {
+                    days.add(&mut self.tree, range.first, range.last, &rows, &is_held)
+                }
+                found => found,
+            };
             let events = &mut self.events[type_id];
             match added {
                 Ok(inspect) if inspect.is_empty() => {

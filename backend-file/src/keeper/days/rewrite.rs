@@ -95,7 +95,7 @@ impl Days<'_> {
                 }
             }
         }
-        for (path, ids) in self.unknown_near(tree, changed)? {
+        for (path, ids) in self.unknown_near(tree, changed.keys())? {
             missing.retain(|id, _| !ids.contains(id));
             left.inspect.push((path, ids));
         }
@@ -217,14 +217,30 @@ impl Days<'_> {
         Ok(Rewrite::Done(still.map(|(id, _)| id.clone()).collect()))
     }
 
-    /// Files that are not known and name one of the events, of days in which these may be.
-    fn unknown_near(
+    /// Files that are not known, and may have some of these events; those apart that are `held`.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn unknown_with(
         &self,
         tree: &Tree,
-        changed: &HashMap<Id, Option<Row>>,
+        rows: &[Row],
+        held: &dyn Fn(&Path) -> bool,
+    ) -> Result<Vec<PathBuf>> {
+        let unknown = self.unknown_near(tree, rows.iter().map(|row| &row.id))?;
+        let paths = unknown.into_iter().map(|(path, _)| path);
+        Ok(paths.filter(|path| !held(path)).collect())
+    }
+
+    /// Files that are not known and name one of the events, of days in which these may be.
+    fn unknown_near<'i>(
+        &self,
+        tree: &Tree,
+        ids: impl Iterator<Item = &'i Id>,
     ) -> Result<Vec<(PathBuf, Vec<Id>)>> {
         let mut unknown = Vec::new();
-        for day in self.days_near(changed.keys())? {
+        let wanted: HashMap<&str, &Id> = ids.map(|id| (id.as_str(), id)).collect();
+        for day in self.days_near(wanted.values().copied())? {
             for name in self.names(&day)? {
                 let path = self.path(&day, &name);
                 if self
@@ -235,7 +251,7 @@ impl Days<'_> {
                 }
                 match self.files.read(&path) {
                     Ok(text) => {
-                        let ids: Vec<Id> = named(&text, |id| Some(changed.get_key_value(id)?.0));
+                        let ids: Vec<Id> = named(&text, |id| wanted.get(id).copied());
                         unknown.extend((!ids.is_empty()).then_some((path, ids)));
                     }
                     Err(error) if is_passed_over(&error) => {}

@@ -555,3 +555,27 @@ fn an_edit_that_was_swapped_out_is_not_lost() {
     assert_eq!(count(&process), 3);
     assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("w0"));
 }
+
+/// A process was killed before it could save that it had written events.
+#[test]
+fn events_are_not_written_twice_after_a_kill() {
+    let dir = store();
+    let (process, file) = visits(dir.path(), 3);
+    let values = [("at", at(TIME)), ("what", "later".into())];
+    process.make(VISIT, &id(TIME, 7), &values);
+    process.settle();
+    let files = day_files(dir.path());
+    assert_eq!(files.len(), 2, "{files:?}");
+    process.close();
+    let process = start(dir.path());
+    process.settle();
+    assert_eq!(day_files(dir.path()), files);
+    // So a block that is removed is one.
+    let before = read(&file);
+    let at = before.rfind("\n[[visit]]").unwrap();
+    std::fs::write(&file, &before[..at]).unwrap();
+    process.settle();
+    assert_eq!(count(&process), 3);
+    assert_eq!(process.problems(), [""; 0]);
+    process.close();
+}
