@@ -103,6 +103,11 @@ impl Layout {
         self.log().join("feed.otoml")
     }
 
+    /// Up to where all that was committed was in objects' files, on disk: `log/filed.otoml`.
+    pub(crate) fn log_filed(&self) -> PathBuf {
+        self.log().join("filed.otoml")
+    }
+
     /// Where an entry is put that cannot be read: `log/damaged/000000000012.otoml`.
     pub(crate) fn damaged(&self, first: u64) -> PathBuf {
         let entry = self.entry(first);

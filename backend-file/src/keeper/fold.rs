@@ -114,6 +114,12 @@ impl Worker<'_> {
             if self.tree.objects.contains_key(key) && self.has_put_back(key, path) {
                 return Ok(Folded::Again);
             }
+            if self.tree.objects.remove(key).is_some() {
+                tracing::warn!(
+                    path = %path.display(),
+                    "the file is gone, and is put back: the store has changed the object since"
+                );
+            }
             return self.put_new(key, path, &canonical, version);
         };
         if !stamp.is_file {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::marks::Key;
+use super::tree::Known;
 use super::worker::{COALESCE, FOREIGN, Worker};
 use crate::state::Applied;
 
@@ -80,6 +81,14 @@ impl Worker<'_> {
                 self.recent.note(&key, version);
             }
             if is_event {
+                continue;
+            }
+            if self.is_starting && applied.state.seq <= self.filed {
+                // It was done before; what the file is now, people have made of it.
+                match after {
+                    Some(version) => drop(self.tree.objects.insert(key, Known::unseen(version))),
+                    None => drop(self.tree.objects.remove(&key)),
+                }
                 continue;
             }
             if self.is_starting {

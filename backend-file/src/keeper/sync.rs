@@ -375,9 +375,10 @@ impl Worker<'_> {
 
 /// Takes out of the log what is in files, and, from time to time, what is past its time.
 fn clear_log(shared: &Shared, through: u64, prunes: bool) {
-    let cleared = shared
-        .log
-        .compact(through, &shared.schema, &shared.schema_hash);
+    let log = &shared.log;
+    let cleared = log
+        .set_filed(through)
+        .and_then(|()| log.compact(through, &shared.schema, &shared.schema_hash));
     let pruned = match prunes {
         true => shared
             .log

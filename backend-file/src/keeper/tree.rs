@@ -29,6 +29,25 @@ pub(crate) struct Known {
     pub(crate) is_canonical: bool,
 }
 
+impl Known {
+    /// A file that was seen to hold a version, though this process has not seen it: it differs from
+    /// whatever is there now, and if there is nothing, somebody has removed it.
+    pub(crate) fn unseen(version: Version) -> Self {
+        let stamp = Stamp {
+            inode: 0,
+            length: 0,
+            modified: 0,
+            is_file: true,
+            is_directory: false,
+        };
+        Self {
+            stamp,
+            version,
+            is_canonical: false,
+        }
+    }
+}
+
 /// What is known of the file of a day.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct DayFile {

@@ -159,6 +159,12 @@ impl Worker<'_> {
             || (known.is_some() && self.edits.get(&key) == Some(&current.version()));
         if !is_on_top {
             // It was never written, or the store has changed it since: it is written again.
+            if known.is_some() {
+                tracing::warn!(
+                    path = %path.display(),
+                    "the file was removed, and is put back: the store has changed the object since"
+                );
+            }
             self.tree.objects.remove(&key);
             self.refold(&key, &path);
             return None;

@@ -113,6 +113,8 @@ pub(super) struct Worker<'a> {
     pub(super) failing: Option<PathBuf>,
     /// The last commit that this process made.
     pub(super) own_seq: u64,
+    /// The seq up to which all was seen in files, on disk, when this process began.
+    pub(super) filed: u64,
     /// What is taken in was taken into the state before this process kept files.
     pub(super) is_starting: bool,
     pub(super) settling: Vec<Sender<()>>,
@@ -188,6 +190,7 @@ impl<'a> Worker<'a> {
             temporaries: 0,
             failing: None,
             own_seq: 0,
+            filed: shared.log.filed(),
             is_starting: false,
             settling: Vec::new(),
             taking_in: Vec::new(),

@@ -1,9 +1,12 @@
-//! Up to where the log is no longer kept.
+//! Up to where the log is no longer kept, and other seqs that are noted beside its entries.
 
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::sync::Mutex;
 
+use osis_core::error::Result;
+
+use crate::error::io_error;
 use crate::files::Stamp;
 
 use super::{Log, lock};
@@ -59,6 +62,31 @@ impl Log {
             return self.sync_parent(&self.layout.log_oldest());
         }
         self.replace(&self.layout.log_oldest(), text(oldest).as_bytes())
+    }
+}
+
+impl Log {
+    /// The seq up to which all was seen in objects' files, on disk; 0 where nobody has noted that.
+    /// Whatever is not there any more was removed since.
+    pub(crate) fn filed(&self) -> u64 {
+        let noted = self.noted_seq(&self.layout.log_filed(), &self.filed);
+        noted.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what was in files before cannot be told");
+            0
+        })
+    }
+
+    /// Notes that seq, unless a later one is noted.
+    ///
+    /// # Errors
+    /// Those of the file system.
+    pub(crate) fn set_filed(&self, seq: u64) -> Result<()> {
+        if self.filed() >= seq {
+            return Ok(());
+        }
+        let path = self.layout.log_filed();
+        let noted = self.replace(&path, text(seq).as_bytes());
+        noted.map_err(|error| io_error(&path, &error))
     }
 }
 

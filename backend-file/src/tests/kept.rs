@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use osis_core::Backend as _;
-use osis_core::backend::Scope;
+use osis_core::backend::{ChangeOp, Scope};
 use osis_core::batch::{Batch, Commit, Op, SetMode};
 use osis_core::error::Result;
 use osis_core::input::{Draft, Target};
@@ -299,4 +299,20 @@ async fn a_refused_file_that_is_gone_leaves_no_mark() {
     assert!(kept.join("third-1.refused").exists());
     fs::remove_file(&path).unwrap();
     until(|| !kept.join("third-1.refused").exists());
+}
+
+#[tokio::test]
+async fn a_file_that_is_removed_together_with_the_caches_is_a_delete() {
+    let mut store = Store::new().await;
+    store.backend.take().unwrap().close().await.unwrap();
+    fs::remove_dir_all(store.directory.path().join(".osis")).unwrap();
+    fs::remove_file(store.file("first-1")).unwrap();
+    store.open();
+    store.settle();
+    assert_eq!(store.note("first-1").await, None);
+    assert_eq!(store.note("other-1").await, named("other-1", 1));
+    let mut snapshot = store.backend().snapshot(Scope::Single, None).await.unwrap();
+    let feed = snapshot.changes(0, &[], 10).await.unwrap();
+    let last = feed.changes.last().unwrap();
+    assert_eq!((last.id.as_str(), last.op), ("first-1", ChangeOp::Delete));
 }

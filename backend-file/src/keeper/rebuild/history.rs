@@ -37,6 +37,8 @@ pub(super) struct Story {
     pub(super) last: Last,
     /// Its revision in the end.
     pub(super) rev: i64,
+    /// The commit of its last change.
+    pub(super) seq: u64,
     /// Versions that it had before.
     before: Vec<Version>,
 }
@@ -211,10 +213,12 @@ impl History {
                 .or_insert(Story {
                     last: Last::Gone,
                     rev: 0,
+                    seq: 0,
                     before: Vec::new(),
                 });
             story.last = last;
             story.rev = change.rev;
+            story.seq = change.seq;
             // Of all but the last, the next one's `was` is the version.
             story.before.extend(change.was);
         }

@@ -29,7 +29,7 @@ use self::read::Base;
 use super::asides;
 use super::kept;
 use super::marks::Key;
-use super::tree::Tree;
+use super::tree::{Known, Tree};
 use crate::bodies::Bodies;
 use crate::error::unavailable;
 use crate::files::Files;
@@ -115,6 +115,7 @@ fn build(ground: &Ground<'_>) -> Result<(State, Tree)> {
     base.report(ground);
     let files = base.known.objects.len() + base.known.days.len();
     let (mut objects, mut tree) = overlay(ground.schema, base, &history);
+    note_filed(ground, &history, &objects, &mut tree);
     put_kept(&mut objects, &mut tree, kept, &history, ground.schema);
     check::drop_refused(ground, &history, &mut objects, &mut tree)?;
     check::drop_faulty(ground, &mut objects, &mut tree);
@@ -210,6 +211,34 @@ fn overlay(schema: &Schema, base: Base, history: &History) -> (Objects, Tree) {
         }
     }
     (objects, tree)
+}
+
+/// Notes which objects were in their files, though they are not in them as they are now: what people
+/// have written or removed there since is an edit. Of those whose content the log no longer has,
+/// nothing is left to make a commit of; so it is told.
+fn note_filed(ground: &Ground<'_>, history: &History, objects: &Objects, tree: &mut Tree) {
+    let filed = ground.log.filed();
+    let mut lost: Vec<&Key> = Vec::new();
+    for (key, story) in &history.stories {
+        let ty = &ground.schema.types[key.0];
+        if ty.log().is_some() || tree.objects.contains_key(key) {
+            continue;
+        }
+        if let Some(version) = story.final_version(ty)
+            && story.seq <= filed
+        {
+            tree.objects.insert(key.clone(), Known::unseen(version));
+        }
+        let is_lost = matches!(story.last, Last::Folded) && !objects[key.0].contains_key(&key.1);
+        lost.extend(is_lost.then_some(key));
+    }
+    if let Some(first) = lost.iter().min() {
+        tracing::warn!(
+            objects = lost.len(),
+            first = %ground.layout.object(&ground.schema.types[first.0], &first.1).display(),
+            "files of objects are gone that only they had: the objects are deleted, without a record"
+        );
+    }
 }
 
 /// Puts what is kept in the place of what files say that are not right.

@@ -453,3 +453,36 @@ fn a_new_file_is_read_when_it_is_closed() {
     }
     process.close();
 }
+
+/// A process was killed before it could save what it knew, and a person removed a file before the
+/// next began: a delete if the file was there, and nothing if the store had yet to write it.
+#[test]
+fn a_file_that_was_removed_after_a_kill_is_a_delete() {
+    for is_filed in [true, false] {
+        let dir = store();
+        let first = open(dir.path(), Arc::new(Disk), false);
+        first.make(APP, "app-1", &[("name", "one".into())]);
+        first.make(APP, "app-2", &[("name", "two".into())]);
+        first.work(Tree::default(), |worker| worker.fold_once());
+        if is_filed {
+            first
+                .shared
+                .log
+                .set_filed(first.shared.state().seq)
+                .unwrap();
+        }
+        std::fs::remove_file(first.path(APP, "app-1")).unwrap();
+        let text = first.text(APP, "app-2").replace("\"two\"", "\"due\"");
+        // Without a revision it is an edit only of what was there.
+        let text = text.replace("rev = 1\n", "");
+        write(&first.path(APP, "app-2"), &text);
+        drop(first);
+        let process = start(dir.path());
+        process.settle();
+        assert_eq!(process.name("app-1").is_none(), is_filed);
+        assert_eq!(process.path(APP, "app-1").exists(), !is_filed);
+        assert_eq!(process.name("app-2").as_deref(), Some("due"));
+        assert_eq!(process.problems(), [""; 0]);
+        process.close();
+    }
+}
