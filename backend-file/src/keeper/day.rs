@@ -22,22 +22,13 @@ use osis_core::object::Id;
 use osis_core::schema::TypeId;
 
 use super::days::{Days, Reading, is_persons, rel};
-use super::inspect::Held;
+use super::inspect::{Held, PATIENCE, RETRY};
 use super::marks::Key;
 use super::unreadable::{Of, is_refused};
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::otoml::Fault;
 use crate::record::Version;
-
-/// How long a file must stand still before it is read.
-const STILL: Duration = Duration::from_millis(60);
-/// How long a file must be missing before its events count as deleted.
-const MISSING: Duration = Duration::from_millis(200);
-/// How long a file that never stands still is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// How long a file is left alone after a failure.
-const RETRY: Duration = Duration::from_secs(1);
 
 pub(super) use left::LeftDays;
 
@@ -54,7 +45,7 @@ pub(super) struct DaySuspect {
 impl Worker<'_> {
     /// Has the file of a day looked at once it stands still.
     pub(super) fn suspect_day(&mut self, type_id: TypeId, path: &Path, stamp: Option<Stamp>) {
-        let still = if stamp.is_some() { STILL } else { MISSING };
+        let still = self.still(path, stamp);
         self.look_at_day_in(still, type_id, path, stamp);
     }
 
@@ -116,7 +107,6 @@ impl Worker<'_> {
         stamp: Option<Stamp>,
     ) {
         let now = Instant::now();
-        let wait = self.still(path, wait);
         let suspect = DaySuspect {
             type_id,
             stamp,
@@ -148,8 +138,7 @@ impl Worker<'_> {
             let has_changed = stamp != suspect.stamp
                 && (now.duration_since(suspect.since) < PATIENCE || is_unwritten);
             if has_changed || (is_unwritten && self.is_left_open(&path)) {
-                let still = if stamp.is_some() { STILL } else { MISSING };
-                suspect.due = now + self.still(&path, still);
+                suspect.due = now + self.still(&path, stamp);
                 suspect.stamp = stamp;
                 self.day_suspects.insert(path, suspect);
                 continue;

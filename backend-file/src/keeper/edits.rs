@@ -7,6 +7,7 @@ use osis_core::batch::{Batch, Commit, Outcome};
 use osis_core::error::{Error, ErrorKind};
 use osis_core::schema::{FieldKind, Schema, TypeId};
 
+use super::inspect::RETRY;
 use super::marks::Key;
 use super::refusal::{self, waits_for_others};
 use super::tree::Known;
@@ -16,8 +17,6 @@ use crate::record::{Hash, Version};
 
 /// How often edits that were refused for the sake of others are tried again at once.
 const ROUNDS: usize = 8;
-/// How long an edit waits when the store takes none.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// A person's edit.
 #[derive(Debug)]

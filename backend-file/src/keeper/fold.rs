@@ -13,13 +13,12 @@ use osis_core::object::Row;
 use osis_core::schema::TypeId;
 
 use super::content::{content, digest, is_up_to_date};
-use super::inspect::Held as HeldBack;
+use super::inspect::{Held as HeldBack, STILL_OPEN};
 use super::marks::{Key, Mark};
 use super::swap::Replacement;
 use super::sync::Written;
 use super::tree::Known;
 use super::unreadable::{Of, is_refused};
-use super::unwritten::STILL_OPEN;
 use super::worker::Worker;
 use crate::files::Stamp;
 use crate::otoml;

@@ -20,12 +20,14 @@ use crate::files::Stamp;
 pub(super) const STILL: Duration = Duration::from_millis(60);
 /// The same on a network volume: what a host has seen of another's file is up to a second old, and
 /// its parts need not be of one moment.
-const STILL_NETWORK: Duration = Duration::from_millis(1500);
+pub(super) const STILL_NETWORK: Duration = Duration::from_millis(1500);
+/// The same of a new file of which it is not told that it is closed.
+pub(super) const STILL_OPEN: Duration = Duration::from_secs(2);
 /// How long a file must be missing before it counts as deleted: editors rename files over others,
 /// and some remove the old one first.
 const MISSING: Duration = Duration::from_millis(200);
 /// How long a file that never stands still is waited for.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 /// How long a file is left alone after a failure.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// How many files are looked at before other things are.
@@ -124,8 +126,7 @@ impl Worker<'_> {
             match place.kind {
                 Kind::Object(id) => self.suspect(&(place.type_id, id), &place.path, stamp),
                 Kind::Misplaced(id) => {
-                    let key = (place.type_id, id);
-                    self.add_suspect(&key, &place.path, stamp, true, STILL);
+                    self.suspect_astray(&(place.type_id, id), &place.path, stamp);
                 }
                 Kind::Conflict => self.note_conflict(&place.path),
                 Kind::Misnamed => self.note_misnamed(place.type_id, &place.path, place.stamp),
@@ -140,7 +141,7 @@ impl Worker<'_> {
         }
         for key in found.gone {
             let path = self.path_of(key.0, &key.1);
-            self.add_suspect(&key, &path, None, false, MISSING);
+            self.suspect(&key, &path, None);
         }
         for rel in found.gone_days {
             if let Some(type_id) = self.tree.days.get(&rel).map(|known| known.type_id) {
@@ -158,18 +159,24 @@ impl Worker<'_> {
 
     /// Has a file looked at once it stands still.
     pub(super) fn suspect(&mut self, key: &Key, path: &Path, stamp: Option<Stamp>) {
-        let still = match stamp {
-            Some(_) if self.shared.is_network => STILL_NETWORK,
-            Some(_) => STILL,
-            None if self.shared.is_network => STILL_NETWORK,
-            None => MISSING,
-        };
+        let still = self.still(path, stamp);
         self.add_suspect(key, path, stamp, false, still);
+    }
+
+    /// How long a file must stay as it was seen before it is read, or counts as deleted.
+    pub(super) fn still(&self, path: &Path, stamp: Option<Stamp>) -> Duration {
+        match stamp {
+            _ if self.is_unwritten(path) => STILL_OPEN,
+            _ if self.shared.is_network => STILL_NETWORK,
+            Some(_) => STILL,
+            None => MISSING,
+        }
     }
 
     /// As [`Self::suspect`], for one that lies where its object's file does not belong.
     pub(super) fn suspect_astray(&mut self, key: &Key, path: &Path, stamp: Option<Stamp>) {
-        self.add_suspect(key, path, stamp, true, STILL);
+        let still = self.still(path, stamp);
+        self.add_suspect(key, path, stamp, true, still);
     }
 
     fn add_suspect(
@@ -181,7 +188,6 @@ impl Worker<'_> {
         still: Duration,
     ) {
         let now = Instant::now();
-        let still = self.still(path, still);
         self.suspects
             .entry(path.to_owned())
             .or_insert_with(|| Suspect {
@@ -327,10 +333,8 @@ impl Worker<'_> {
             let is_patient =
                 now.duration_since(suspect.since) < PATIENCE || self.is_unwritten(&path);
             if stamp != suspect.stamp && is_patient {
-                let still = if stamp.is_some() { STILL } else { MISSING };
-                let still = self.still(&path, still);
                 suspect.stamp = stamp;
-                suspect.due = now + still;
+                suspect.due = now + self.still(&path, stamp);
                 self.suspects.insert(path, suspect);
                 continue;
             }

@@ -10,11 +10,9 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::inspect::STILL;
+use super::inspect::{STILL, STILL_OPEN};
 use super::worker::Worker;
 
-/// How long a file must stand still of which it is not told that it is closed.
-pub(super) const STILL_OPEN: Duration = Duration::from_secs(2);
 /// How long, at most, a file is waited for to be closed.
 const OPEN_MAX: Duration = Duration::from_secs(60);
 
@@ -66,14 +64,6 @@ impl Worker<'_> {
         }
         if let Some(suspect) = self.day_suspects.get_mut(path) {
             suspect.due = suspect.due.min(due);
-        }
-    }
-
-    /// How long a file must stand still: as said, or longer as long as it is being written.
-    pub(super) fn still(&self, path: &Path, usual: Duration) -> Duration {
-        match self.is_unwritten(path) {
-            true => usual.max(STILL_OPEN),
-            false => usual,
         }
     }
 

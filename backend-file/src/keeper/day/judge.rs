@@ -10,10 +10,10 @@ use osis_core::object::Id;
 use osis_core::schema::TypeId;
 
 use super::super::days::{Contents, Days, Edit, Edited};
+use super::super::inspect::{RETRY, STILL};
 use super::super::refusal;
 use super::super::tree::DayFile;
 use super::super::worker::Worker;
-use super::RETRY;
 use super::plan::{Fate, Plan};
 use crate::error::io_error;
 use crate::otoml::Fault;
@@ -132,7 +132,7 @@ impl Worker<'_> {
                 if let Err(error) = &other {
                     tracing::warn!(path = %path.display(), %error, "cannot be written yet");
                 }
-                let wait = if other.is_err() { RETRY } else { super::STILL };
+                let wait = if other.is_err() { RETRY } else { STILL };
                 let stamp = self.shared.files.stamp(path).ok().flatten();
                 self.know_unwritten(type_id, rel, &plan, before, stamp);
                 self.look_at_day_in(wait, type_id, path, stamp);
@@ -311,7 +311,7 @@ fn take_block(plan: &mut Plan, taken: &mut Taken, n: usize, op: &Op, answer: Res
         tracing::warn!(id = %block.id, %error, "an edit waits");
         taken.look_again_in(RETRY);
     } else if refusal::is_outrun(&error) {
-        taken.look_again_in(super::STILL);
+        taken.look_again_in(STILL);
     } else {
         taken.retries |= refusal::waits_for_others(&error);
         let faults = faults_of(&error).into_iter();

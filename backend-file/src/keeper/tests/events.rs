@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::SeqCst;
 
 use super::*;
+use crate::keeper::inspect::STILL_NETWORK;
 
 const ID: &str = "019f0000-0000-7000-8000-0000000000";
 
@@ -578,4 +579,26 @@ fn events_are_not_written_twice_after_a_kill() {
     assert_eq!(count(&process), 3);
     assert_eq!(process.problems(), [""; 0]);
     process.close();
+}
+
+#[test]
+fn days_on_a_network_volume_stand_still_as_long_as_objects() {
+    let dir = store();
+    let process = open(dir.path(), Arc::new(Disk), true);
+    make_visits(&process, 2);
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.work(Tree::default(), |worker| {
+        worker.fold_once();
+        std::fs::remove_file(day_files(dir.path()).remove(0)).unwrap();
+        std::fs::remove_file(process.path(APP, "app-1")).unwrap();
+        let other = dir.path().join("visits/2026/11/22.otoml");
+        std::fs::write(other, "O:\n[[visit]]\nat = 2026-11-22T00:00:00Z\n").unwrap();
+        worker.walk();
+        let days = worker.day_suspects.values();
+        let days: Vec<Duration> = days.map(|day| day.due - day.since).collect();
+        assert_eq!(days, [STILL_NETWORK; 2]);
+        let objects = worker.suspects.values();
+        let objects: Vec<Duration> = objects.map(|file| file.due - file.since).collect();
+        assert_eq!(objects, [STILL_NETWORK]);
+    });
 }
