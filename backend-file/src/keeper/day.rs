@@ -22,7 +22,8 @@ use osis_core::object::Id;
 use osis_core::schema::TypeId;
 
 use super::days::{Days, Reading, is_persons, rel};
-use super::inspect::{Held, PATIENCE, RETRY};
+use super::held::Held;
+use super::inspect::{PATIENCE, RETRY};
 use super::marks::Key;
 use super::unreadable::{Of, is_refused};
 use super::worker::Worker;

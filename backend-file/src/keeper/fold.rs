@@ -13,7 +13,8 @@ use osis_core::object::Row;
 use osis_core::schema::TypeId;
 
 use super::content::{content, digest, is_up_to_date};
-use super::inspect::{Held as HeldBack, STILL_OPEN};
+use super::held::Held as HeldBack;
+use super::inspect::STILL_OPEN;
 use super::marks::{Key, Mark};
 use super::swap::Replacement;
 use super::sync::Written;

@@ -20,12 +20,11 @@ use std::time::Instant;
 use osis_core::error::Result;
 use osis_core::object::{Id, Row};
 use osis_core::schema::{Schema, Type};
-use osis_core::time::Time;
 
 use super::marks::Key;
 use super::worker::Worker;
 use crate::error::io_error;
-use crate::files::{Files, Readers};
+use crate::files::Files;
 use crate::layout::Layout;
 use crate::otoml::{self, Found};
 use crate::record::Version;
@@ -43,17 +42,11 @@ fn put(shared: &Shared, ty: &Type, path: &Path, bytes: &[u8]) -> Result<()> {
     let failed = |error| io_error(path, &error);
     let files = &*shared.files;
     files.create_directory(&folder).map_err(failed)?;
-    let unique = Id::generate(Time::now());
-    let draft = shared.layout.log_drafts().join(format!("kept-{unique}"));
-    let written = files
-        .create(&draft, bytes, Readers::Owner, true)
-        .and_then(|()| files.rename(&draft, path))
-        .and_then(|()| sync_upwards(files, &folder, shared.root()));
-    written.map_err(|error| {
-        // What stays is swept with the drafts of entries.
-        let _ = files.remove(&draft);
-        failed(error)
-    })
+    shared
+        .log
+        .replace(path, bytes)
+        .and_then(|()| sync_upwards(files, &folder, shared.root()))
+        .map_err(failed)
 }
 
 /// Has the names in a folder on disk, and those of the folders above it.

@@ -7,7 +7,7 @@
 //!   `events` that of log types;
 //! - `inspect` and `verdict` find out what a file is that is not as it was left, `day` the same of
 //!   days' files; `edits` takes what people wrote into the store, `refusal` says what it means that
-//!   it is not taken;
+//!   it is not taken, and `held` has those that have to stay as they are for now;
 //! - `sync` has files on disk before the log lets go of what is in them; `leftovers` looks after
 //!   what lies beside them, `asides` after what was taken out of its place;
 //! - `unwritten` is for new files that somebody is still writing, `unreadable` for those that this
@@ -24,6 +24,7 @@ mod edits;
 mod events;
 mod failure;
 mod fold;
+mod held;
 mod inspect;
 mod intake;
 mod kept;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use osis_core::schema::TypeId;
 
-use super::inspect::Held;
+use super::held::Held;
 use super::marks::Key;
 use super::worker::Worker;
 use crate::files::Stamp;

@@ -19,7 +19,8 @@ impl Log {
         self.layout.log_drafts().join(name)
     }
 
-    /// Writes a durable draft, for its owner's eyes, as secret fields may be in it; on failure none is left, unless it cannot be removed either.
+    /// Writes a durable draft, for its owner's eyes, as secret fields may be in it; on failure none is
+    /// left, unless it cannot be removed either.
     pub(super) fn draft(&self, bytes: &[u8]) -> io::Result<PathBuf> {
         let path = self.draft_name();
         let mut written = self.files.create(&path, bytes, Readers::Owner, true);
@@ -51,7 +52,7 @@ impl Log {
     /// Puts a file in the place of another, which may be there or not, whole and durable.
     ///
     /// On failure the old one or the new one is there, never a part.
-    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    pub(crate) fn replace(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let draft = self.draft(bytes)?;
         if let Err(error) = self.files.rename(&draft, path) {
             let _ = self.discard_draft(&draft);

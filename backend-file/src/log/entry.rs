@@ -116,8 +116,8 @@ impl Entry {
     }
 }
 
-/// The last line of an entry, for what comes before it.
-fn trailer(before: &[u8]) -> String {
+/// The last line of an entry, or of another file of the log, for what comes before it.
+pub(super) fn trailer(before: &[u8]) -> String {
     let (len, crc) = (before.len(), crc32fast::hash(before));
     format!("{TRAILER}{len} bytes, crc32 {crc:08x}\n")
 }

@@ -34,7 +34,9 @@ use osis_core::time::Time;
 
 use crate::error::{corrupt, io_error};
 use crate::layout::SEGMENT;
+use crate::otoml::{Cursor, put_string};
 
+use super::entry::trailer;
 use super::{Change, Content, Entry, Log, lock};
 
 /// What is left of a segment.
@@ -147,8 +149,8 @@ impl Pack {
         push(&mut text, "schema_since", &self.schema_since.to_string());
         push(&mut text, "schema_text", &quoted(&self.schema_text));
         push(&mut text, "thin", &self.thin.to_string());
-        let seal = seal(&text);
-        text.push_str(&seal);
+        let end = trailer(text.as_bytes());
+        text.push_str(&end);
         text
     }
 
@@ -163,7 +165,7 @@ impl Pack {
             .rfind('\n')
             .map_or(0, |at| at + 1);
         let (body, tail) = text.split_at(end);
-        if tail != seal(body) {
+        if tail != trailer(body.as_bytes()) {
             let lines = text.lines().count();
             return Err((lines, "the length and checksum of what is above"));
         }
@@ -202,52 +204,17 @@ fn push_list(text: &mut String, name: &str, list: &[Slim]) {
     text.push_str("]\n");
 }
 
-/// The comment at the end.
-fn seal(body: &str) -> String {
-    format!(
-        "# end: {} bytes, crc32 {:08x}\n",
-        body.len(),
-        crc32fast::hash(body.as_bytes())
-    )
-}
-
+/// A text as a string of TOML.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            c if c.is_control() => {
-                let _ = write!(quoted, "\\u{:04X}", u32::from(c));
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
+    put_string(&mut quoted, text);
     quoted
 }
 
 fn unquoted(text: &str) -> Option<String> {
-    let inner = text.strip_prefix('"')?.strip_suffix('"')?;
-    let mut plain = String::with_capacity(inner.len());
-    let mut chars = inner.chars();
-    while let Some(c) = chars.next() {
-        plain.push(match c {
-            '\\' => match chars.next()? {
-                'n' => '\n',
-                'u' => {
-                    let code: String = chars.by_ref().take(4).collect();
-                    char::from_u32(u32::from_str_radix(&code, 16).ok()?)?
-                }
-                c @ ('"' | '\\') => c,
-                _ => return None,
-            },
-            c => c,
-        });
-    }
-    Some(plain)
+    let mut cursor = Cursor::new(text);
+    let plain = cursor.string().ok()?.into_owned();
+    cursor.is_at_end().then_some(plain)
 }
 
 /// The lines of a pack, read one after another.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn write(path: &Path, text: &str) {
+pub(super) fn write(path: &Path, text: &str) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, text).unwrap();
 }
@@ -383,45 +383,6 @@ fn a_file_that_is_put_back_gets_the_times_of_the_new_object() {
     process.close();
 }
 
-/// What a person puts back is an edit, also where other hosts may write the files.
-fn old_texts_come_back(is_network: bool) {
-    let dir = store();
-    let process = start_on(dir.path(), Arc::new(Disk), is_network);
-    process.make(APP, "app-1", &[("name", "one".into())]);
-    process.settle();
-    let path = process.path(APP, "app-1");
-    let first = process.text(APP, "app-1");
-    write(&path, &first.replace("\"one\"", "\"uno\""));
-    process.settle();
-    assert_eq!(process.name("app-1").as_deref(), Some("uno"));
-    write(&path, &first);
-    process.settle();
-    assert_eq!(process.name("app-1").as_deref(), Some("one"));
-    assert_eq!(process.row(APP, "app-1").unwrap().rev, 3);
-    assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
-    let last = process.text(APP, "app-1");
-    std::fs::remove_file(&path).unwrap();
-    process.settle();
-    assert_eq!(process.name("app-1"), None);
-    write(&path, &last);
-    process.settle();
-    assert_eq!(process.name("app-1").as_deref(), Some("one"));
-    assert_eq!(process.row(APP, "app-1").unwrap().rev, 1);
-    assert_eq!(names(&dir.path().join("apps")), ["app-1.otoml"]);
-    assert_eq!(process.problems(), [""; 0]);
-    process.close();
-}
-
-#[test]
-fn old_texts_come_back_on_a_local_disk() {
-    old_texts_come_back(false);
-}
-
-#[test]
-fn old_texts_come_back_on_a_network_volume() {
-    old_texts_come_back(true);
-}
-
 /// Whoever makes a file may take his time: what is not closed is not whole.
 #[test]
 fn a_new_file_is_read_when_it_is_closed() {
@@ -452,37 +413,4 @@ fn a_new_file_is_read_when_it_is_closed() {
         assert!(!path.exists());
     }
     process.close();
-}
-
-/// A process was killed before it could save what it knew, and a person removed a file before the
-/// next began: a delete if the file was there, and nothing if the store had yet to write it.
-#[test]
-fn a_file_that_was_removed_after_a_kill_is_a_delete() {
-    for is_filed in [true, false] {
-        let dir = store();
-        let first = open(dir.path(), Arc::new(Disk), false);
-        first.make(APP, "app-1", &[("name", "one".into())]);
-        first.make(APP, "app-2", &[("name", "two".into())]);
-        first.work(Tree::default(), |worker| worker.fold_once());
-        if is_filed {
-            first
-                .shared
-                .log
-                .set_filed(first.shared.state().seq)
-                .unwrap();
-        }
-        std::fs::remove_file(first.path(APP, "app-1")).unwrap();
-        let text = first.text(APP, "app-2").replace("\"two\"", "\"due\"");
-        // Without a revision it is an edit only of what was there.
-        let text = text.replace("rev = 1\n", "");
-        write(&first.path(APP, "app-2"), &text);
-        drop(first);
-        let process = start(dir.path());
-        process.settle();
-        assert_eq!(process.name("app-1").is_none(), is_filed);
-        assert_eq!(process.path(APP, "app-1").exists(), !is_filed);
-        assert_eq!(process.name("app-2").as_deref(), Some("due"));
-        assert_eq!(process.problems(), [""; 0]);
-        process.close();
-    }
 }

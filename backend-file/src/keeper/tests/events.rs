@@ -8,18 +8,18 @@ use crate::keeper::inspect::STILL_NETWORK;
 
 const ID: &str = "019f0000-0000-7000-8000-0000000000";
 
-fn at(text: &str) -> Value {
+pub(super) fn at(text: &str) -> Value {
     Value::Time(Time::parse(text).unwrap())
 }
 
 /// An id of an event of a time.
-fn id(time: &str, n: u32) -> String {
+pub(super) fn id(time: &str, n: u32) -> String {
     let ms = Time::parse(time).unwrap().as_millis();
     let ms = format!("{ms:012x}");
     format!("{}-{}{}{n:02}", &ms[..8], &ms[8..], &ID[13..])
 }
 
-fn day_files(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn day_files(dir: &Path) -> Vec<PathBuf> {
     let month = dir.join("visits/2026/11");
     let names = names(&month);
     names.into_iter().map(|name| month.join(name)).collect()
@@ -98,21 +98,21 @@ fn edits_of_blocks_are_commits() {
 }
 
 /// What a visit says.
-fn what(process: &Process, id: &str) -> Option<String> {
+pub(super) fn what(process: &Process, id: &str) -> Option<String> {
     let row = process.row(VISIT, id)?;
     let field = process.shared.schema.types[VISIT].field("what").unwrap();
     row.values[field].as_str().map(str::to_owned)
 }
 
 /// How many visits there are.
-fn count(process: &Process) -> usize {
+pub(super) fn count(process: &Process) -> usize {
     process.shared.state().types[VISIT].ordinals.len()
 }
 
-const TIME: &str = "2026-11-21T07:00:00.000Z";
+pub(super) const TIME: &str = "2026-11-21T07:00:00.000Z";
 
 /// A process with visits `w0`, `w1`, …, and the file that has them.
-fn visits(dir: &Path, count: u32) -> (Process, PathBuf) {
+pub(super) fn visits(dir: &Path, count: u32) -> (Process, PathBuf) {
     let process = start(dir);
     make_visits(&process, count);
     process.settle();
@@ -120,7 +120,7 @@ fn visits(dir: &Path, count: u32) -> (Process, PathBuf) {
     (process, file)
 }
 
-fn make_visits(process: &Process, count: u32) {
+pub(super) fn make_visits(process: &Process, count: u32) {
     for n in 0..count {
         let what = format!("w{n}");
         let values = [("at", at(TIME)), ("what", what.as_str().into())];
@@ -128,7 +128,7 @@ fn make_visits(process: &Process, count: u32) {
     }
 }
 
-fn read(file: &Path) -> String {
+pub(super) fn read(file: &Path) -> String {
     std::fs::read_to_string(file).unwrap()
 }
 
@@ -477,107 +477,6 @@ fn thousands_of_faults_are_told_in_a_moment() {
     assert_eq!(problems.len(), 1);
     assert!(problems[0].ends_with("; and 19990 more"), "{problems:?}");
     assert!(read(&file) == text);
-    process.close();
-}
-
-fn old_blocks_come_back(is_network: bool) {
-    let dir = store();
-    let process = start_on(dir.path(), Arc::new(Disk), is_network);
-    make_visits(&process, 2);
-    process.settle();
-    let file = day_files(dir.path()).remove(0);
-    let first = std::fs::read_to_string(&file).unwrap();
-    std::fs::write(&file, first.replace("\"w0\"", "\"edited\"")).unwrap();
-    process.settle();
-    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("edited"));
-    std::fs::write(&file, &first).unwrap();
-    process.settle();
-    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("w0"));
-    assert_eq!(process.row(VISIT, &id(TIME, 0)).unwrap().rev, 3);
-    std::fs::remove_file(&file).unwrap();
-    process.settle();
-    assert_eq!(count(&process), 0);
-    std::fs::write(&file, &first).unwrap();
-    process.settle();
-    assert_eq!(count(&process), 2);
-    assert_eq!(process.problems(), [""; 0]);
-    process.close();
-}
-
-#[test]
-fn old_blocks_come_back_on_a_local_disk() {
-    old_blocks_come_back(false);
-}
-
-#[test]
-fn old_blocks_come_back_on_a_network_volume() {
-    old_blocks_come_back(true);
-}
-
-/// What a process took out of the place of a file, and did not look at before it ended.
-#[test]
-fn an_edit_that_was_swapped_out_is_not_lost() {
-    let dir = store();
-    let (process, file) = visits(dir.path(), 2);
-    let text = read(&file);
-    process.close();
-    let left = |n: u32| {
-        let name = file.file_name().unwrap().to_str().unwrap();
-        file.with_file_name(format!(".{name}.{n}.tmp"))
-    };
-    let process = open(dir.path(), Arc::new(Disk), false);
-    // The store's own, one that a person edited, and one that a person has not finished.
-    std::fs::write(left(1), &text).unwrap();
-    let edited = text.replace("\"w0\"", "\"by hand\"");
-    let edited = format!("{edited}\n[[visit]]\nat = {TIME}\nwhat = \"added\"\n");
-    std::fs::write(left(2), &edited).unwrap();
-    std::fs::write(left(3), format!("{text}\n[[visit]\n")).unwrap();
-    process.work(Tree::default(), |worker| {
-        worker.walk();
-        worker.find_left_days();
-        worker.look_at_left_days(Instant::now() + Duration::from_secs(3600));
-        worker.catch_up().unwrap();
-        while !worker.day_suspects.is_empty() {
-            worker.inspect_days();
-        }
-    });
-    let files = day_files(dir.path());
-    let (kept, rest): (Vec<_>, Vec<_>) = files
-        .iter()
-        .partition(|path| path.to_str().unwrap().contains("21-conflict-"));
-    assert_eq!((kept.len(), rest), (2, vec![&file]), "{files:?}");
-    let texts: Vec<String> = kept.iter().map(|path| read(path)).collect();
-    assert!(
-        texts.iter().any(|text| text.contains("\"by hand\"")),
-        "{texts:?}"
-    );
-    let told = process.problems();
-    assert_eq!(told.len(), 2, "{told:?}");
-    assert_eq!(count(&process), 3);
-    assert_eq!(what(&process, &id(TIME, 0)).as_deref(), Some("w0"));
-}
-
-/// A process was killed before it could save that it had written events.
-#[test]
-fn events_are_not_written_twice_after_a_kill() {
-    let dir = store();
-    let (process, file) = visits(dir.path(), 3);
-    let values = [("at", at(TIME)), ("what", "later".into())];
-    process.make(VISIT, &id(TIME, 7), &values);
-    process.settle();
-    let files = day_files(dir.path());
-    assert_eq!(files.len(), 2, "{files:?}");
-    process.close();
-    let process = start(dir.path());
-    process.settle();
-    assert_eq!(day_files(dir.path()), files);
-    // So a block that is removed is one.
-    let before = read(&file);
-    let at = before.rfind("\n[[visit]]").unwrap();
-    std::fs::write(&file, &before[..at]).unwrap();
-    process.settle();
-    assert_eq!(count(&process), 3);
-    assert_eq!(process.problems(), [""; 0]);
     process.close();
 }
 

@@ -4,7 +4,9 @@ mod edits;
 mod events;
 mod faults;
 mod folds;
+mod kills;
 mod plain;
+mod put_back;
 mod races;
 
 use std::path::{Path, PathBuf};

@@ -11,7 +11,9 @@ fn what_is_saved_meanwhile_is_not_lost() {
         let dir = store();
         let first = open(dir.path(), Arc::new(Disk), true);
         first.make(APP, "app-1", &[("name", "one".into())]);
-        first.work(Tree::default(), |worker| worker.fold_once());
+        first.work(Tree::default(), |worker| {
+            worker.fold_once();
+        });
         let path = first.path(APP, "app-1");
         let saved = first.text(APP, "app-1").replace("\"one\"", "\"by hand\"");
         drop(first);
@@ -26,7 +28,9 @@ fn what_is_saved_meanwhile_is_not_lost() {
         let files = Arc::new(Faulty::meanwhile(Arc::new(Bent::plain()), at, save));
         let process = open(dir.path(), Arc::clone(&files) as Arc<dyn Files>, true);
         process.set(APP, "app-1", &[("hits", Value::Int(1))]);
-        process.work(Tree::default(), |worker| worker.fold_once());
+        process.work(Tree::default(), |worker| {
+            worker.fold_once();
+        });
         if files.calls() < at {
             assert!(at > 10, "a fold makes only {at} calls");
             return;
