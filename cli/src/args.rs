@@ -67,7 +67,7 @@ pub(crate) enum Command {
     Backup(Backup),
     /// Put a backup back in place
     Restore(Restore),
-    /// The schema in force
+    /// The schema in force, and schemas of the original OSIS
     #[command(subcommand)]
     Schema(Schema),
 }
@@ -135,6 +135,9 @@ pub(crate) struct Export {
     /// Leave secret fields out
     #[arg(long)]
     pub(crate) no_secrets: bool,
+    /// Write log types as Parquet below this directory instead, one file a day
+    #[arg(long, value_name = "DIR", conflicts_with = "file")]
+    pub(crate) parquet: Option<PathBuf>,
     /// The file to write; standard output if absent
     #[arg(value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
@@ -236,6 +239,18 @@ pub(crate) enum Dedup {
 pub(crate) enum Schema {
     /// Print it as TOML (with --json: as JSON)
     Show,
+    /// Turn the schema language of the original OSIS (.oschema) into TOML
+    Import(SchemaImport),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct SchemaImport {
+    /// The files; those that they include are read as well
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The schema's name; that of the first file if absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
 }
 
 /// Reads `10MiB`, `512KiB`, `1000`.

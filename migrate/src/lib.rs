@@ -1,4 +1,5 @@
-//! Objects into a store and out of it: seed files, export, import, digest, migration.
+//! Objects into a store and out of it: seed files, export, import, digest, migration,
+//! schemas of the original OSIS, history as Parquet.
 //!
 //! Everything here works on a [`osis_core::Store`], whatever engine is behind it, and streams:
 //! memory does not grow with the store. (A seed is one transaction, so it is read whole; where
@@ -14,6 +15,8 @@ pub mod follow;
 pub mod import;
 pub mod legacy;
 mod order;
+pub mod oschema;
+pub mod parquet;
 pub mod run;
 pub mod seedfile;
 pub mod source;

@@ -31,6 +31,7 @@ pub(crate) async fn run(args: Args) -> Result<(), Failure> {
         Command::Restore(options) => restore::run(common, options).await,
         Command::Digest => digest::run(common).await,
         Command::Schema(Schema::Show) => schema::show(common).await,
+        Command::Schema(Schema::Import(options)) => schema::import(common, options),
     }
 }
 

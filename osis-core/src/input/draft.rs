@@ -10,7 +10,7 @@ use crate::time::Time;
 use crate::value::Value;
 
 /// The day by which a log object's UUIDv7 may differ from its time field.
-const LOG_ID_SLACK_MS: i64 = 24 * 3600 * 1000;
+pub const LOG_ID_SLACK_MS: i64 = 24 * 3600 * 1000;
 
 /// An object, or a change of one, as a caller gave it: checked, but not yet held against what is
 /// stored.

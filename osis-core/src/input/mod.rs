@@ -12,7 +12,7 @@ mod value;
 pub use bounds::{
     INDEXED_STRING_MAX, ITEMS_MAX, JSON_DEPTH_MAX, STRING_MAX, TEXT_MAX, bounds_fault,
 };
-pub use draft::{Draft, Link, Purpose, draft};
+pub use draft::{Draft, LOG_ID_SLACK_MS, Link, Purpose, draft};
 pub use json::canonical;
 pub use key::{Target, id, key};
 pub use row::row;
