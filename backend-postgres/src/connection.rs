@@ -102,11 +102,12 @@ impl Connector {
 
     /// The statements that begin a transaction that writes. Each of its statements may take long (an
     /// index is made, many rows are copied); what is acknowledged is on disk, whatever the default of
-    /// the server says.
+    /// the server says. A statement's plan outlives the moment in which it was made: rows are looked up
+    /// by index also where the table was empty then, for a scan would cost more with each row.
     pub(crate) fn begin_writing(&self) -> String {
         let begin = self.begin("");
         format!(
-            "{begin}; SET LOCAL statement_timeout = 0; \
+            "{begin}; SET LOCAL statement_timeout = 0; SET LOCAL enable_seqscan = off; \
              SELECT set_config('synchronous_commit', 'on', true) \
              WHERE current_setting('synchronous_commit') = 'off'"
         )

@@ -199,6 +199,53 @@ fn files_that_are_not_served_are_migrated_and_merged() {
 }
 
 #[test]
+fn what_cannot_be_read_stops_a_migration_unless_it_is_left_out() {
+    let from = store();
+    let server = from.serve();
+    let event = json!({ "app_id": "a", "kind": "k", "occurred_at": "2026-11-01T10:00:00Z" });
+    server.call("event_ingest", &json!({ "items": [event] }));
+    assert!(server.terminate().success());
+    let events = walkdir::WalkDir::new(from.path().join("events"));
+    let mut files = events.into_iter().map(Result::unwrap);
+    let day = files.find(|file| file.file_type().is_file()).unwrap();
+    let day = day.into_path();
+    let good = std::fs::read_to_string(&day).unwrap();
+    let lines = good.lines().count();
+    // A block among others, and a file of which the last good version is served.
+    std::fs::write(
+        &day,
+        format!("{good}\n[[event]]\napp_id = 7\nkind = \"x\"\n"),
+    )
+    .unwrap();
+    write(
+        &from,
+        "developers",
+        "ada-1",
+        "email = \"no email\"\nname = \"N\"\n",
+    );
+    let (to, url) = (Place::new(Kind::Sqlite), from.url());
+    let migrate = |more: &[&str]| {
+        let to = to.url();
+        let mut command = command(["migrate", "--json", "--from", &url, "--to", &to]);
+        command.args(more).output().unwrap()
+    };
+    let refused = migrate(&[]);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(1), "{told}");
+    assert!(!to.path().exists());
+    let name = day.file_name().unwrap().to_str().unwrap();
+    for part in [
+        format!("{name}:{}: ", lines + 3),
+        "ada-1.otoml:6: ".to_owned(),
+    ] {
+        assert!(told.contains(&part), "{part}\n{told}");
+    }
+    let report = json_of(&migrate(&["--skip-unreadable"]));
+    assert_eq!(report["types"]["event"]["count"], 1);
+    assert_eq!(report["types"]["developer"]["count"], 1);
+}
+
+#[test]
 fn what_others_did_to_a_database_is_named() {
     let place = seeded(Kind::Sqlite);
     let file = Connection::open(place.path()).unwrap();

@@ -374,6 +374,40 @@ fn limits_and_names_are_those_of_the_url() {
     assert!(server.terminate().success());
 }
 
+/// A new store is filled by thousands of rows a commit, without anybody having looked at its
+/// statistics: what is there already is found by index nevertheless.
+#[test]
+fn rows_are_found_by_index_while_a_store_is_filled() {
+    if !is_there("rows_are_found_by_index_while_a_store_is_filled") {
+        return;
+    }
+    let cluster = Cluster::own();
+    cluster.explain_all();
+    let server = Place::on_cluster(&cluster).serve();
+    let now = osis_core::Time::now();
+    for batch in 0..12 {
+        let items: Vec<Value> = (0..500)
+            .map(|n| {
+                let id = osis_core::Id::generate(now);
+                json!({ "id": id, "app_id": "a", "kind": format!("{batch} {n}"),
+                    "occurred_at": now.to_string() })
+            })
+            .collect();
+        server.call("event_ingest", &json!({ "items": items }));
+    }
+    assert!(server.terminate().success());
+    let log = cluster.whole_log();
+    let mut plans = 0;
+    for told in log.split("Query Text: ").skip(1) {
+        let plan = told.split(" UTC [").next().unwrap_or_default();
+        if plan.contains("FROM \"events\" t WHERE t.\"id\" = ANY(") {
+            plans += 1;
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+        }
+    }
+    assert!(plans >= 12, "the statement has changed: {plans} plans");
+}
+
 /// A child that ends with this.
 struct Ends(Child);
 

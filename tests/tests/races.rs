@@ -191,7 +191,11 @@ fn servers_that_seed_at_start_leave_one_copy(kind: Kind) {
         for server in &servers {
             let apps = server.call("app_count", &json!({}))["count"].as_u64();
             let wanted = catalogue()["app"].as_array().map(Vec::len);
-            assert_eq!(apps, wanted.map(|n| n as u64), "it serves what it was to seed");
+            assert_eq!(
+                apps,
+                wanted.map(|n| n as u64),
+                "it serves what it was to seed"
+            );
         }
         servers
             .into_iter()

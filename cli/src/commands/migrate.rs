@@ -1,5 +1,6 @@
 //! `osis migrate`
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::time::Duration;
 use indicatif::ProgressBar;
 use osis_core::Row;
 use osis_core::Store;
+use osis_core::backend::Problem;
 use osis_core::schema::{Schema, Source as SchemaSource, TypeId, load};
 use osis_core::store::Principal;
 use osis_migrate::dedup::Policy;
@@ -114,11 +116,22 @@ fn target(common: &Common, options: &Migrate, schema: &Schema) -> Result<Store, 
 /// What lies in a store beside what it serves.
 async fn beside(source: &Store, options: &Migrate) -> Result<Vec<(TypeId, Row)>, Failure> {
     let mut rows = Vec::new();
-    let mut unreadable = Vec::new();
+    let mut taken = HashSet::new();
+    let mut unreadable: Vec<Problem> = Vec::new();
     for unserved in source.unserved(&Principal::Operator).await? {
         match unserved.row {
-            Ok(row) => rows.push((unserved.type_id, row)),
+            Ok(row) => {
+                rows.push((unserved.type_id, row));
+                taken.insert(unserved.path);
+            }
             Err(problem) => unreadable.push(problem),
+        }
+    }
+    // Events lie many in a file, and an object may be served as it was before its file was broken.
+    for problem in source.problems(&Principal::Operator) {
+        let is_known = |known: &Problem| known.path == problem.path;
+        if !taken.contains(&problem.path) && !unreadable.iter().any(is_known) {
+            unreadable.push(problem);
         }
     }
     let lines: Vec<String> = unreadable

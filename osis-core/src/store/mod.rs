@@ -146,6 +146,11 @@ impl Store {
         })
     }
 
+    /// What the operator should mend; see [`Backend::problems`].
+    pub fn problems(&self, _who: &Principal) -> Vec<Problem> {
+        self.backend.problems()
+    }
+
     /// What of the store is damaged; see [`Backend::inspect`].
     ///
     /// # Errors
