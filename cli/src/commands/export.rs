@@ -53,7 +53,7 @@ async fn to_lines(store: &Store, selection: &Selection, options: &Export) -> Res
     };
     let bar = progress::counter("exported");
     export(store, &Principal::Operator, selection, &mut out, &mut |n| {
-        bar.inc(n)
+        bar.inc(n);
     })
     .await?;
     bar.finish_and_clear();
