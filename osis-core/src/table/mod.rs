@@ -7,12 +7,14 @@
 //! - `index` is one ordered index, `keys` a look-up by what no ordered index serves;
 //! - `plan` finds the indexes that serve a filter or an order; what they yield is always held
 //!   against the filter itself, which alone says what is meant;
+//! - `rolled_up` keeps the roll-up of a log type in step with its objects;
 //! - `clock` is the time limit of a read.
 
 mod clock;
 mod index;
 mod keys;
 mod plan;
+mod rolled_up;
 
 #[cfg(test)]
 mod looked;
@@ -30,11 +32,11 @@ use crate::error::Result;
 use crate::object::{Id, Row};
 use crate::query::aggregate::{Aggregate, Group, Groups};
 use crate::query::{Filter, Sort};
-use crate::rollup::{Book, Cell, CellScan, Spec};
 use crate::schema::{Column, FieldKind, KeyId, Type};
 use crate::value::Value;
 use index::{Index, Span};
 use keys::ByHash;
+use rolled_up::RolledUp;
 
 /// The least number of records among which [`first`] chooses at once.
 const CHOICE_MIN: usize = 1024;
@@ -63,13 +65,6 @@ pub struct Table<R> {
     keys: Box<[ByKey<R>]>,
     /// What is kept of a log type that is rolled up.
     rollup: Option<RolledUp>,
-}
-
-/// The roll-up of the objects that are there.
-#[derive(Clone)]
-struct RolledUp {
-    spec: Arc<Spec>,
-    book: Book,
 }
 
 /// How the values of a key are looked up.
@@ -162,10 +157,7 @@ impl<R: Record> Table<R> {
             index.map_or_else(|| ByKey::Hash(ByHash::new(key)), ByKey::Index)
         });
         let keys = keys.collect();
-        let rollup = Spec::of(ty).map(|spec| RolledUp {
-            spec: Arc::new(spec),
-            book: Book::default(),
-        });
+        let rollup = RolledUp::new(ty);
         Self {
             indexes,
             keys,
@@ -209,48 +201,6 @@ impl<R: Record> Table<R> {
         before
     }
 
-    /// Keeps the roll-up in step with an object that was put in or taken out.
-    fn roll_up(&mut self, before: Option<&R>, after: Option<&R>) {
-        let Some(RolledUp { spec, .. }) = &self.rollup else {
-            return;
-        };
-        let spec = Arc::clone(spec);
-        let cell = |record: &R| Cell::of(&spec, record.row());
-        let (before, after) = (before.map(cell), after.map(cell));
-        if before == after {
-            return;
-        }
-        let Some(RolledUp { book, .. }) = &mut self.rollup else {
-            return;
-        };
-        // Counted again, a cell has what comes as well.
-        let uncertain = before.filter(|before| !book.take(before));
-        match (&uncertain, after) {
-            (Some(gone), Some(cell)) if gone.place() == cell.place() => {}
-            (_, Some(cell)) => book.add(cell),
-            (_, None) => {}
-        }
-        if let Some(gone) = uncertain {
-            let counted = self
-                .matching(&gone.objects(&spec))
-                .map(|record| cell(record))
-                .reduce(|mut sum, one| {
-                    sum.add(&one);
-                    sum
-                });
-            if let Some(RolledUp { book, .. }) = &mut self.rollup {
-                book.put(gone.place(), counted);
-            }
-        }
-    }
-
-    /// A page of the cells of the type's roll-up, in the order of their places; none where it has
-    /// none.
-    pub fn cells(&self, scan: &CellScan) -> Vec<Cell> {
-        let rollup = self.rollup.iter();
-        rollup.flat_map(|rollup| rollup.book.page(scan)).collect()
-    }
-
     /// Puts objects in, as [`Self::insert`] does with each. Of none of their ids there may be one in
     /// the table, nor two among them. Where they are many, several threads share the indexes out.
     pub fn fill(&mut self, records: &[Arc<R>])
@@ -284,9 +234,8 @@ impl<R: Record> Table<R> {
                 records.iter().for_each(|record| part.put(record));
             }
         };
-        if let Some(RolledUp { spec, book }) = &mut self.rollup {
-            let cells = records.iter().map(|record| Cell::of(spec, record.row()));
-            cells.for_each(|cell| book.add(cell));
+        if let Some(rollup) = &mut self.rollup {
+            rollup.fill(records);
         }
         std::thread::scope(|scope| {
             for _ in 1..threads {
