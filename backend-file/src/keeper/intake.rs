@@ -81,6 +81,10 @@ impl Worker<'_> {
                 self.recent.note(&key, version);
             }
             if is_event {
+                // As of other objects: a file that the process before wrote may still have it.
+                if self.is_starting && step.after.is_none() {
+                    self.events[step.type_id].change(key.1, 1, now);
+                }
                 continue;
             }
             if self.is_starting && applied.state.seq <= self.filed {

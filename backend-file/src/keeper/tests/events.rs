@@ -428,6 +428,22 @@ fn ids_of_new_blocks_are_of_their_time() {
 }
 
 #[test]
+fn a_deleted_event_stays_deleted_whatever_a_file_of_before_says() {
+    let dir = store();
+    let (mut first, file) = visits(dir.path(), 2);
+    // It ends before it has taken the event out of the file.
+    first.keeper.take().unwrap().close();
+    first.delete(VISIT, &id(TIME, 1));
+    drop(first);
+    assert_eq!(blocks(&file).len(), 2);
+    let next = start(dir.path());
+    next.settle();
+    assert_eq!((count(&next), next.row(VISIT, &id(TIME, 1))), (1, None));
+    assert_eq!(blocks(&file).len(), 1);
+    next.close();
+}
+
+#[test]
 fn only_a_change_that_says_so_removes_an_event() {
     let dir = store();
     let (process, file) = visits(dir.path(), 2);
