@@ -210,7 +210,7 @@ async fn recount(link: Link<'_>, ty: &Type) -> Outcome<()> {
     };
     let mut book = Book::default();
     objects(link, ty, &Filter::EVERY, &mut |row| {
-        book.add(Cell::of(&spec, row))
+        book.add(Cell::of(&spec, row));
     })
     .await?;
     let cells = book.cells().map(|(place, cell)| (place, Some(cell)));

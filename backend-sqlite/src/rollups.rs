@@ -152,7 +152,7 @@ fn recount(connection: &Connection, ty: &Type) -> Outcome<()> {
     };
     let mut book = Book::default();
     objects(connection, ty, &Filter::EVERY, &mut |row| {
-        book.add(Cell::of(&spec, row))
+        book.add(Cell::of(&spec, row));
     })?;
     book.cells()
         .try_for_each(|(place, cell)| put(connection, ty, place, Some(cell)))

@@ -43,9 +43,8 @@ impl<'a> Plan<'a> {
     pub fn of(ty: &'a Type, aggregate: &'a Aggregate) -> Option<Self> {
         let (log, rollup) = of_type(ty)?;
         let place = |column: Column| {
-            let field = match column {
-                Column::Field(field) => field,
-                _ => return None,
+            let Column::Field(field) = column else {
+                return None;
             };
             rollup.by.iter().position(|by| *by == field)
         };

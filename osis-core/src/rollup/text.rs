@@ -111,10 +111,10 @@ pub fn read(ty: &Type, json: &Json, path: &str, faults: &mut Faults) -> Option<C
     let bucket = reader.bucket(rollup);
     let by = rollup.by.iter().map(|field| {
         let field = &ty.fields[*field];
-        reader.value(field.name.clone(), &field.kind)
+        reader.value(&field.name, &field.kind)
     });
     let by: Vec<Option<Value>> = by.collect();
-    let count = reader.count("count".to_owned());
+    let count = reader.count("count");
     let kept = metrics(rollup).map(|(metric, column)| reader.kept(ty, metric, column));
     let kept: Vec<Option<Kept>> = kept.collect();
     reader.refuse_others(ty);
@@ -138,9 +138,9 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn entry(&mut self, name: String) -> Option<&'a Json> {
-        let found = self.entries.iter().find(|(own, _)| *own == name);
-        self.names.push(name);
+    fn entry(&mut self, name: &str) -> Option<&'a Json> {
+        let found = self.entries.iter().find(|(own, _)| own == name);
+        self.names.push(name.to_owned());
         found.map(|(_, json)| json)
     }
 
@@ -151,25 +151,25 @@ impl<'a> Reader<'a> {
     }
 
     fn bucket(&mut self, rollup: &crate::schema::Rollup) -> Option<Time> {
-        let json = self.entry("bucket".to_owned());
+        let json = self.entry("bucket");
         let time = json.and_then(Json::as_str).and_then(Time::parse);
         let begins = time.filter(|time| unit(rollup).start(*time) == *time);
         begins.or_else(|| self.wrong("bucket", "the time at which a bucket begins"))
     }
 
-    fn value(&mut self, name: String, kind: &FieldKind) -> Option<Value> {
-        let json = self.entry(name.clone());
+    fn value(&mut self, name: &str, kind: &FieldKind) -> Option<Value> {
+        let json = self.entry(name);
         let value = json.and_then(|json| value(kind, json));
-        value.or_else(|| self.wrong(&name, "a value of its field, or null"))
+        value.or_else(|| self.wrong(name, "a value of its field, or null"))
     }
 
-    fn count(&mut self, name: String) -> Option<u64> {
-        let count = match self.entry(name.clone()) {
+    fn count(&mut self, name: &str) -> Option<u64> {
+        let count = match self.entry(name) {
             Some(Json::Int(count)) => u64::try_from(*count).ok(),
             _ => None,
         };
         let count = count.filter(|count| i64::try_from(*count).is_ok());
-        count.or_else(|| self.wrong(&name, "a number of objects"))
+        count.or_else(|| self.wrong(name, "a number of objects"))
     }
 
     fn kept(&mut self, ty: &Type, metric: Metric, column: Column) -> Option<Kept> {
@@ -177,13 +177,13 @@ impl<'a> Reader<'a> {
         let field = ty.column_name(column);
         match Kept::nothing(metric, kind) {
             Kept::Whole { .. } => {
-                let sum = match self.entry(name.clone()) {
+                let sum = match self.entry(&name) {
                     Some(Json::Int(sum)) => Some(*sum),
                     Some(Json::Huge(text)) => text.parse().ok(),
                     _ => None,
                 };
                 let sum = sum.or_else(|| self.wrong(&name, "a sum"));
-                let values = self.count(format!("values:{field}"));
+                let values = self.count(&format!("values:{field}"));
                 Some(Kept::Whole {
                     values: values?,
                     sum: sum?,
@@ -191,10 +191,10 @@ impl<'a> Reader<'a> {
             }
             Kept::Float { .. } => {
                 // What it is rounded to follows from the exact sum.
-                let _ = self.entry(name);
-                let values = self.count(format!("values:{field}"));
+                let _ = self.entry(&name);
+                let values = self.count(&format!("values:{field}"));
                 let exact = format!("exact:{field}");
-                let text = self.entry(exact.clone()).and_then(Json::as_str);
+                let text = self.entry(&exact).and_then(Json::as_str);
                 let sum = text.and_then(ExactSum::parse);
                 let sum = sum.or_else(|| self.wrong(&exact, "an exact sum, as an export has it"));
                 Some(Kept::Float {
@@ -202,8 +202,8 @@ impl<'a> Reader<'a> {
                     sum: sum?,
                 })
             }
-            Kept::Least(_) => self.value(name, kind).map(Kept::Least),
-            Kept::Greatest(_) => self.value(name, kind).map(Kept::Greatest),
+            Kept::Least(_) => self.value(&name, kind).map(Kept::Least),
+            Kept::Greatest(_) => self.value(&name, kind).map(Kept::Greatest),
         }
     }
 
