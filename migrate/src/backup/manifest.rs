@@ -8,7 +8,7 @@ use osis_core::schema::Schema;
 use osis_core::{Error, ErrorKind, Result, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::digest::TypeDigest;
+use crate::digest::{Digests, TypeDigest};
 
 /// The name of the file.
 pub(super) const NAME: &str = "manifest.toml";
@@ -40,6 +40,8 @@ pub struct Manifest {
     pub files: Files,
     /// Count and digest of the objects of each type, as `osis digest` has them.
     pub types: BTreeMap<String, TypeDigest>,
+    /// The same of the roll-up of each type that has one.
+    pub rollups: BTreeMap<String, TypeDigest>,
 }
 
 /// Which schema.
@@ -71,7 +73,7 @@ impl Manifest {
         seq: u64,
         schema: &Schema,
         files: Files,
-        types: BTreeMap<String, TypeDigest>,
+        digests: Digests,
         made_at: Time,
     ) -> Self {
         Self {
@@ -86,7 +88,8 @@ impl Manifest {
                 hash: schema.hash.clone(),
             },
             files,
-            types,
+            types: digests.types,
+            rollups: digests.rollups,
         }
     }
 

@@ -140,7 +140,7 @@ async fn fill(store: &Store, to: &Path, watch: &mut dyn Watch) -> Result<Manifes
     made.map_err(|error| Error::of_file(&inner, &error))?;
     reader.copy_into(&inner).await?;
     watch.begin(Part::Digesting, None);
-    let types = {
+    let digests = {
         let mut progress = |objects| watch.done(objects);
         digest::of_view(store.schema(), &mut reader, &mut progress).await?
     };
@@ -148,7 +148,7 @@ async fn fill(store: &Store, to: &Path, watch: &mut dyn Watch) -> Result<Manifes
     let schema = store.schema();
     put(&to.join(SCHEMA), schema.text.as_bytes())?;
     let files = sums::write(to, watch)?;
-    let manifest = Manifest::of(store.kind(), seq, schema, files, types, made_at);
+    let manifest = Manifest::of(store.kind(), seq, schema, files, digests, made_at);
     // Under another name until it is whole: where it stands, all else does.
     let draft = to.join(format!("{}.new", manifest::NAME));
     put(&draft, manifest.text()?.as_bytes())?;
@@ -259,8 +259,10 @@ impl Backup {
         }
         watch.begin(Part::Digesting, Some(self.objects()));
         let mut progress = |objects| watch.done(objects);
-        let types = digest::of_view(store.schema(), &mut reader, &mut progress).await?;
-        match first_difference(&types, &self.manifest.types) {
+        let found = digest::of_view(store.schema(), &mut reader, &mut progress).await?;
+        let difference = first_difference("type", &found.types, &self.manifest.types)
+            .or_else(|| first_difference("roll-up", &found.rollups, &self.manifest.rollups));
+        match difference {
             None => Ok(()),
             Some(what) => Err(self.differs(&what)),
         }
@@ -279,6 +281,7 @@ impl Backup {
 }
 
 fn first_difference(
+    what: &str,
     found: &BTreeMap<String, TypeDigest>,
     wanted: &BTreeMap<String, TypeDigest>,
 ) -> Option<String> {
@@ -291,7 +294,7 @@ fn first_difference(
         let wanted = wanted.get(name).unwrap_or(&none);
         (found != wanted).then(|| {
             format!(
-                "type {name} has {} objects with digest {:?}, the manifest says {} with {:?}",
+                "{what} {name} has {} objects with digest {:?}, the manifest says {} with {:?}",
                 found.count, found.digest, wanted.count, wanted.digest
             )
         })
