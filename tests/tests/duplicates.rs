@@ -41,7 +41,7 @@ fn objects(dice: &mut Dice) -> [Objects; 3] {
                 0 => json!({ "email": format!("d{key}@example.ORG") }),
                 1 => json!({ "developer_id": above, "package_id": format!("org.x.a{key}") }),
                 // Versions of two apps clash when the apps become one.
-                _ => json!({ "app_id": above, "version_code": key % 7 }),
+                _ => json!({ "app_id": above, "version_code": key / MANY[1] }),
             };
             let mut object = object;
             object["name"] = json!(format!("{} {n}", TYPES[at]));
