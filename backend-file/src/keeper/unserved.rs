@@ -11,21 +11,26 @@ use super::walk::{self, Kind, Place};
 use super::{content, content::Content};
 use crate::error::io_error;
 use crate::shared::Shared;
+use crate::state::State;
 
 /// Finds them, by a look at all files. Blocks.
 ///
 /// # Errors
 /// Those of the file system.
 pub(crate) fn unserved(shared: &Shared) -> Result<Vec<Unserved>> {
-    let state = shared.catch_up()?;
+    let before = shared.catch_up()?;
     // Against nothing known, every file is a difference.
     let files = walk::all(&shared.layout, &shared.schema, &Tree::default())?;
+    // Of objects that come and go meanwhile, the file is there before or after they are known.
+    let after = shared.catch_up()?;
     let mut found = Vec::new();
     for place in files.changed_or_new {
         let (Kind::Object(id) | Kind::Misplaced(id)) = &place.kind else {
             continue;
         };
-        if state.get(place.type_id, id).is_none() {
+        let is_served = |state: &State| state.get(place.type_id, id).is_some();
+        let is_gone = || matches!(shared.files.stamp(&place.path), Ok(None));
+        if !is_served(&before) && !is_served(&after) && !is_gone() {
             let row = read(shared, &place, id);
             found.push(Unserved {
                 path: shown(shared, &place),
