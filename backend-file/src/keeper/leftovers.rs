@@ -28,12 +28,23 @@ impl Worker<'_> {
             for shard in shards.iter().filter(|name| name.len() == 2) {
                 let shard = folder.join(shard);
                 for name in self.shared.files.list(&shard).unwrap_or_default() {
-                    if let Some(Beside::Temporary(id)) = names::beside(&name) {
-                        self.note_leftover(&(ty.id, id), &shard.join(name));
+                    let Some(Beside::Temporary(id)) = names::beside(&name) else {
+                        continue;
+                    };
+                    // What was moved aside goes back, unless another has its place.
+                    let path = self.path_of(ty.id, &id);
+                    let is_aside = names::is_aside(&name, &id);
+                    let key = (ty.id, id);
+                    if !(is_aside && self.is_empty(&path) && self.has_put_back(&key, &path)) {
+                        self.note_leftover(&key, &shard.join(name));
                     }
                 }
             }
         }
+    }
+
+    fn is_empty(&self, place: &Path) -> bool {
+        matches!(self.shared.files.stamp(place), Ok(None))
     }
 
     /// Notes a file beside an object's of which it is not known what it holds.

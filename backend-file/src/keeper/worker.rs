@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use osis_core::object::Id;
 use osis_core::schema::{Schema, TypeId};
 
-use super::asides;
 use super::day::{DaySuspect, LeftDays};
 use super::edits;
 use super::events::Events;
@@ -211,8 +210,6 @@ impl<'a> Worker<'a> {
 
     /// Works until it is told to close.
     pub(super) fn run(mut self) {
-        let shared = self.shared;
-        asides::put_all_back(&*shared.files, &shared.layout, &shared.schema);
         self.find_leftovers();
         self.find_left_days();
         self.find_kept();

@@ -28,7 +28,11 @@ impl Worker<'_> {
     pub(in super::super) fn find_left_days(&mut self) {
         let due = Instant::now() + ORPHAN_AGE;
         for ty in self.schema.types.iter().filter(|ty| ty.log().is_some()) {
-            match Days::of(self.shared, ty.id).swapped() {
+            let days = Days::of(self.shared, ty.id);
+            if let Err(error) = days.put_back(None) {
+                tracing::warn!(%error, "files that were moved aside cannot be put back");
+            }
+            match days.swapped() {
                 Ok(left) => {
                     for path in left {
                         self.left_days.entry(path).or_insert((ty.id, due));

@@ -194,7 +194,6 @@ fn names_are_told_apart() {
         );
     }
     for rel in [
-        "apps/old/e12c.otoml",
         "others",
         "log",
         "apps/2c/4913",
