@@ -63,7 +63,8 @@ impl Worker<'_> {
         let found = walk::look(&self.shared.layout, &self.schema, &self.tree, paths);
         let told: HashSet<&PathBuf> = paths.iter().collect();
         for place in found.iter().flat_map(|found| &found.changed_or_new) {
-            if !told.contains(&place.path) {
+            // Where nobody tells of files, folders stand for all that is in them.
+            if !self.shared.is_network && !told.contains(&place.path) {
                 self.is_found(&place.path);
             }
         }
