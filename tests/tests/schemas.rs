@@ -445,7 +445,7 @@ fn serve_refuses_any_other_change_and_names_the_way() {
             &["serve", "--listen", "127.0.0.1:0"],
             &[&place.schema(&changed)],
         );
-        assert!(told.contains("osis schema apply"), "{what}: {told}");
+        assert!(told.contains("osis schema show"), "{what}: {told}");
         let server = place.serve(&[&place.schema(NOTE)]);
         assert_eq!(
             server.call("note_get", &json!({ "id": made["id"] })),

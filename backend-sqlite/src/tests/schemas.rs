@@ -235,7 +235,7 @@ fn what_loses_something_is_refused() {
         let error = SqliteBackend::open(serving(&disk), Some(schema(&other)))
             .map(drop)
             .unwrap_err();
-        assert!(error.to_string().contains("osis schema apply"), "{error}");
+        assert!(error.to_string().contains("osis schema show"), "{error}");
         assert_eq!(things(&disk.tool()), before);
         // Who does not serve keeps what is stored.
         let backend = SqliteBackend::open(disk.config(), Some(schema(&other))).unwrap();
