@@ -75,7 +75,8 @@ impl Writing {
             // First of all the lock: what another process is just filling has no payload yet.
             let writing = Self::of(&index, source, lineage, generation)?;
             let payload = index.load_metas()?.payload.unwrap_or_default();
-            if payload.starts_with(&writing.payload) {
+            // Without one nothing was ever committed.
+            if payload.is_empty() || payload.starts_with(&writing.payload) {
                 Ok(writing)
             } else {
                 Err(Failure::Index("it is of another cache".to_owned()))
