@@ -1,5 +1,6 @@
 //! All that a process knows of the store at one seq: an immutable value that snapshots share.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use osis_core::backend::{Change as FeedRecord, ChangeOp, Feed};
@@ -183,6 +184,19 @@ impl State {
     /// objects as they are, without the changes that led there.
     pub(crate) fn push_record(&mut self, record: FeedRecord) {
         self.recent.push_back(record);
+    }
+
+    /// The objects of which the last record in memory says that they are deleted.
+    pub(crate) fn deleted_lately(&self) -> HashSet<(TypeId, &Id)> {
+        let mut deleted = HashSet::new();
+        for record in &self.recent {
+            let key = (record.type_id, &record.id);
+            match record.op {
+                ChangeOp::Delete => drop(deleted.insert(key)),
+                _ => drop(deleted.remove(&key)),
+            }
+        }
+        deleted
     }
 
     /// Lets go of the oldest records of the feed, where there are too many; whole commits only.

@@ -23,14 +23,19 @@ pub(crate) fn unserved(shared: &Shared) -> Result<Vec<Unserved>> {
     let files = walk::all(&shared.layout, &shared.schema, &Tree::default())?;
     // Of objects that come and go meanwhile, the file is there before or after they are known.
     let after = shared.catch_up()?;
+    // Of one that was deleted, the file may be still to be removed, by whichever process folds.
+    let deleted = after.deleted_lately();
     let mut found = Vec::new();
     for place in files.changed_or_new {
         let (Kind::Object(id) | Kind::Misplaced(id)) = &place.kind else {
             continue;
         };
         let is_served = |state: &State| state.get(place.type_id, id).is_some();
-        let is_gone = || matches!(shared.files.stamp(&place.path), Ok(None));
-        if !is_served(&before) && !is_served(&after) && !is_gone() {
+        let is_going = || {
+            deleted.contains(&(place.type_id, id))
+                || matches!(shared.files.stamp(&place.path), Ok(None))
+        };
+        if !is_served(&before) && !is_served(&after) && !is_going() {
             let row = read(shared, &place, id);
             found.push(Unserved {
                 path: shown(shared, &place),

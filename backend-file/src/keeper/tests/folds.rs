@@ -100,6 +100,20 @@ fn many_writes_are_folded_without_falling_behind_for_ever() {
     process.close();
 }
 
+#[test]
+fn a_file_that_is_still_to_be_removed_is_not_told_as_one_that_is_not_served() {
+    let dir = store();
+    let process = start(dir.path());
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    process.close();
+    // It has no keeper, so nothing is folded.
+    let other = open(dir.path(), Arc::new(Disk), false);
+    other.delete(APP, "app-1");
+    assert!(other.path(APP, "app-1").exists());
+    assert_eq!(crate::keeper::unserved(&other.shared).unwrap(), []);
+}
+
 /// As another process has it.
 fn hold_turn(dir: &Path) -> std::fs::File {
     let path = dir.join(".osis/fold.lock");
