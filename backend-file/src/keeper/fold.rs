@@ -185,8 +185,10 @@ impl Worker<'_> {
                 }));
             }
             Ok(content) if !is_seen => {
-                let is_own =
-                    content.version.hash == version.hash || self.is_own(key, content.version);
+                // Over what was just taken from it, an older text is a person's.
+                let is_edited = self.edits.get(key) == Some(&version);
+                let is_own = content.version.hash == version.hash
+                    || (!is_edited && self.is_own(key, content.version));
                 if !is_own {
                     self.suspect(key, path, Some(stamp));
                     return Ok(Folded::Waits);

@@ -96,7 +96,9 @@ impl Worker<'_> {
             return None;
         }
         let known = self.tree.objects.get(&key).map(|known| known.version);
-        let is_current = known == Some(current.version());
+        // A text that was taken from the file is there, too, though its revision is not yet.
+        let is_current =
+            known == Some(current.version()) || self.edits.get(&key) == Some(&current.version());
         if !is_current && self.recent.has(&key, version) {
             self.refold(&key, &path);
             return None;
@@ -105,10 +107,8 @@ impl Worker<'_> {
             self.look_later(&key, path, Some(stamp), wait);
             return None;
         }
-        let is_on_top = is_current
-            || found.rev == Some(row.rev)
-            || self.edits.get(&key) == Some(&current.version())
-            || (known.is_none() && found.rev.is_none());
+        let is_on_top =
+            is_current || found.rev == Some(row.rev) || (known.is_none() && found.rev.is_none());
         if !is_on_top {
             self.keep_raced(&key, &path, stamp);
             return None;

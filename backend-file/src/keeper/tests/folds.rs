@@ -115,7 +115,7 @@ fn a_file_that_is_still_to_be_removed_is_not_told_as_one_that_is_not_served() {
 }
 
 /// As another process has it.
-fn hold_turn(dir: &Path) -> std::fs::File {
+pub(super) fn hold_turn(dir: &Path) -> std::fs::File {
     let path = dir.join(".osis/fold.lock");
     let file = std::fs::File::create(path).unwrap();
     file.lock().unwrap();

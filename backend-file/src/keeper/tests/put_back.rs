@@ -2,6 +2,7 @@
 
 use super::edits::write;
 use super::events::{TIME, count, day_files, id, make_visits, what};
+use super::folds::hold_turn;
 use super::*;
 
 /// What a person puts back is an edit, also where other hosts may write the files.
@@ -41,6 +42,28 @@ fn old_texts_come_back_on_a_local_disk() {
 #[test]
 fn old_texts_come_back_on_a_network_volume() {
     old_texts_come_back(true);
+}
+
+#[test]
+fn old_texts_come_back_before_the_edit_has_got_its_revision() {
+    let dir = store();
+    let process = start(dir.path());
+    process.make(APP, "app-1", &[("name", "one".into())]);
+    process.settle();
+    let (path, first) = (process.path(APP, "app-1"), process.text(APP, "app-1"));
+    let turn = hold_turn(dir.path());
+    write(&path, &first.replace("\"one\"", "\"uno\""));
+    let is = |name: &'static str| {
+        move |process: &Process| process.name("app-1").as_deref() == Some(name)
+    };
+    assert!(process.until(is("uno")));
+    write(&path, &first);
+    drop(turn);
+    assert!(process.until(is("one")));
+    process.settle();
+    assert_eq!(process.row(APP, "app-1").unwrap().rev, 3);
+    assert_eq!(process.text(APP, "app-1"), process.expected(APP, "app-1"));
+    process.close();
 }
 
 fn old_blocks_come_back(is_network: bool) {
