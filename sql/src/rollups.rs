@@ -17,20 +17,23 @@ use crate::statement::Sql;
 /// `collation` stands behind columns of text, so that they are compared by their bytes; `options`
 /// behind the tables.
 pub fn create(collation: &str, options: [&str; 2]) -> [String; 3] {
-    let text = format!("TEXT {collation} NOT NULL");
+    let text = match collation {
+        "" => "TEXT NOT NULL".to_owned(),
+        collation => format!("TEXT {collation} NOT NULL"),
+    };
     let [keyed, plain] = options;
     [
         format!(
-            "CREATE TABLE IF NOT EXISTS {ROLLUPS} (type {text}, key {text}, bucket {text}, \
-             cell TEXT NOT NULL, PRIMARY KEY (type, key, bucket)){keyed}"
+            "CREATE TABLE IF NOT EXISTS {ROLLUPS} (\n  type {text},\n  key {text},\n  \
+             bucket {text},\n  cell TEXT NOT NULL,\n  PRIMARY KEY (type, key, bucket)\n){keyed}"
         ),
         format!(
             "CREATE INDEX IF NOT EXISTS {} ON {ROLLUPS} (type, bucket, key)",
             quote(&format!("{ROLLUPS}$bucket"))
         ),
         format!(
-            "CREATE TABLE IF NOT EXISTS {ROLLED_UP} (type {text} PRIMARY KEY, \
-             definition TEXT NOT NULL){plain}"
+            "CREATE TABLE IF NOT EXISTS {ROLLED_UP} (\n  type {text} PRIMARY KEY,\n  \
+             definition TEXT NOT NULL\n){plain}"
         ),
     ]
 }

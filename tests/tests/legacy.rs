@@ -103,10 +103,11 @@ fn stored(place: &Place, ty: &str) -> BTreeMap<String, Value> {
     let output = export.output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let text = String::from_utf8(output.stdout).unwrap();
-    let objects = text.lines().map(|line| {
+    let objects = text.lines().filter_map(|line| {
         let mut line: Value = serde_json::from_str(line).unwrap();
-        let object = line["object"].take();
-        (object["id"].as_str().unwrap().to_owned(), object)
+        // Behind the objects of a log type come its roll-ups.
+        let object = line.get_mut("object")?.take();
+        Some((object["id"].as_str().unwrap().to_owned(), object))
     });
     objects.collect()
 }
