@@ -61,7 +61,10 @@ impl Log {
         }
         entries.retain(|first| *first >= next);
         for (place, &first) in entries.iter().enumerate() {
-            if first > next {
+            // What was packed since it was listed is not missing.
+            let path = self.layout.entry(next);
+            let is_taken = || self.is_taken(next).map_err(|error| io_error(&path, &error));
+            if first > next && !is_taken()? {
                 let seqs = next..=first - 1;
                 found.push(Damage::of(self.missing(next), Some(seqs))?);
             }
